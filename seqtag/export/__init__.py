@@ -1,0 +1,1 @@
+"""Writing a trained network for runtimes other than Keras."""

@@ -1,0 +1,1 @@
+"""The estimators: one module a task, each with fit and predict."""

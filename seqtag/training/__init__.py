@@ -1,0 +1,1 @@
+"""Fitting a built network: schedules, averaging, early stopping, the fit itself."""
