@@ -1,5 +1,40 @@
-"""seqtag: sequence labeling on Keras 3."""
+"""seqtag: sequence labeling on Keras 3.
+
+The names below are imported when they are first used, so that ``import seqtag`` costs nothing.
+"""
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+__all__ = ["Corpus", "Predictor", "SeqtagError", "Sequence", "SequenceTagger", "load", "read"]
+
+if TYPE_CHECKING:
+    from seqtag.data.corpus import Corpus, Sequence
+    from seqtag.data.readers import read
+    from seqtag.errors import SeqtagError
+    from seqtag.predictor import Predictor, load
+    from seqtag.tasks.tagger import SequenceTagger
+
+_HOMES = {
+    "Corpus": "seqtag.data.corpus",
+    "Predictor": "seqtag.predictor",
+    "SeqtagError": "seqtag.errors",
+    "Sequence": "seqtag.data.corpus",
+    "SequenceTagger": "seqtag.tasks.tagger",
+    "load": "seqtag.predictor",
+    "read": "seqtag.data.readers",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'seqtag' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

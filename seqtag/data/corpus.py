@@ -54,8 +54,8 @@ class Sequence:
     id: str | None = None
 
     def __post_init__(self) -> None:
-        counted = {"labels": self.labels, "offsets": self.offsets, "lines": self.lines, **self.columns}
-        for name, values in counted.items():
+        counted = [("labels", self.labels), ("offsets", self.offsets), ("lines", self.lines), *self.columns.items()]
+        for name, values in counted:
             if values is not None and len(values) != len(self.tokens):
                 raise DataError(
                     f"{name} must have one entry a token; got {len(values)} for the {len(self.tokens)} tokens "
@@ -172,6 +172,11 @@ class Corpus:
         """Return a data frame with one token a row: ``sequence``, ``token``, ``label`` and the columns.
 
         Sequences without tokens have no row.
+
+        Raises
+        ------
+        DataError
+            If an extra column has the name of one of these three.
         """
         import pandas
 
@@ -181,6 +186,8 @@ class Corpus:
                 row = {"sequence": number, "token": token}
                 if sequence.labels is not None:
                     row["label"] = sequence.labels[i]
+                if taken := row.keys() & sequence.columns.keys():
+                    raise DataError(f"{self.name}: an extra column must not be called {min(taken)!r} in a data frame.")
                 row.update({name: values[i] for name, values in sequence.columns.items()})
                 rows.append(row)
         return pandas.DataFrame(rows, columns=None if rows else ["sequence", "token"])
@@ -210,14 +217,16 @@ class Corpus:
         Raises
         ------
         DataError
-            If a column is missing, a cell is empty, or a sequence goes on after another began.
+            If a column is missing or named twice, a cell is empty, or a sequence goes on after another began.
         """
         for column in (sequence, token):
             if column not in frame.columns:
                 raise DataError(f"{name}: column {column!r} is missing; the columns are {list(frame.columns)}.")
-        labelled = label is not None and label in frame.columns
-        extra = [str(c) for c in frame.columns if c not in (sequence, token, label)]
-        used = [token, *([label] if labelled else []), *extra]
+        if not frame.columns.is_unique:
+            raise DataError(f"{name}: each column must have a name of its own; the columns are {list(frame.columns)}.")
+        tags = [label] if label is not None and label in frame.columns else []
+        extra = [column for column in frame.columns if column not in (sequence, token, label)]
+        used: list[Any] = [sequence, token, *tags, *extra]
         missing = frame[used].isna()
         if missing.to_numpy().any():
             row = int(missing.any(axis=1).to_numpy().argmax())
@@ -231,8 +240,8 @@ class Corpus:
             sequences.append(
                 Sequence(
                     part[token],
-                    part[label] if labelled and label is not None else None,
-                    columns={column: part[column] for column in extra},
+                    part[tags[0]] if tags else None,
+                    columns={str(column): part[column] for column in extra},
                     id=str(keys[start]),
                 )
             )

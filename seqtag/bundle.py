@@ -1,0 +1,180 @@
+"""The folder a trained model is saved in: a manifest, arrays, a graph; hashed, written at once, never executed.
+
+================  ====================================================================================
+manifest.json     format version, task, parameters, what the network is, sha256 and size of every file
+vocabulary.json   the fitted encoders
+decoder.npz       transitions, start and end scores
+weights.npz       the Keras weights by name
+model.onnx        emissions as a graph of native nodes (absent for a network that has no export)
+metrics.json      how training went
+README.md         the model card
+================  ====================================================================================
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seqtag.errors import BundleError
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A saved model in memory.
+
+    Parameters
+    ----------
+    manifest : dict
+        What the model is; the list of files is added when it is written.
+    files : dict of str to bytes
+        The other files by name.
+    """
+
+    manifest: dict[str, Any]
+    files: dict[str, bytes]
+
+    def json(self, name: str) -> Any:
+        """Return a JSON file's content."""
+        return json.loads(self._file(name))
+
+    def arrays(self, name: str) -> dict[str, np.ndarray]:
+        """Return the arrays of an ``.npz`` file, in order; nothing is ever unpickled."""
+        with np.load(io.BytesIO(self._file(name)), allow_pickle=False) as archive:
+            return {key: archive[key] for key in archive.files}
+
+    def _file(self, name: str) -> bytes:
+        if name not in self.files:
+            raise BundleError(f"the model has no file {name}; it holds {', '.join(sorted(self.files))}.")
+        return self.files[name]
+
+    def write(self, path: str | Path) -> Path:
+        """Write the folder in one move: a reader sees the old model, or the new one, never a part.
+
+        Parameters
+        ----------
+        path : path
+            The folder; an older model there is replaced, anything else is refused.
+
+        Raises
+        ------
+        BundleError
+            If something else stands there, or it cannot be written.
+        """
+        path = Path(path)
+        if path.exists() and not (path / MANIFEST).is_file() and (not path.is_dir() or any(path.iterdir())):
+            raise BundleError(f"{path} holds something that is not a seqtag model; choose another output folder.")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            fresh = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        except OSError as error:
+            raise BundleError(f"{path} cannot be written: {error.strerror}.") from error
+        try:
+            self._fill(fresh)
+            _exchange(fresh, path)
+        except OSError as error:
+            raise BundleError(f"{path} cannot be written: {error.strerror}. What stood there is untouched.") from error
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+        return path
+
+    def _fill(self, folder: Path) -> None:
+        listed = {name: {"sha256": _digest(data), "bytes": len(data)} for name, data in sorted(self.files.items())}
+        manifest = dump_json(self.manifest | {"format": FORMAT, "files": listed})
+        for name, data in (*self.files.items(), (MANIFEST, manifest)):
+            with open(folder / name, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        folder.chmod(0o755)
+
+    @classmethod
+    def read(cls, path: str | Path) -> Bundle:
+        """Read a folder and check every file against the manifest.
+
+        Raises
+        ------
+        BundleError
+            If the folder is no model, is of a later format, or a file is missing, changed or misnamed.
+        """
+        path = Path(path)
+        manifest = _read_manifest(path)
+        files = {}
+        for name, listed in manifest.pop("files").items():
+            if Path(name).name != name or name in (".", "..") or (path / name).is_symlink():
+                raise BundleError(f"{path}: the manifest names the file {name!r}, which is not a plain file's name.")
+            try:
+                data = (path / name).read_bytes()
+            except OSError as error:
+                raise BundleError(f"{path / name} cannot be read: {error.strerror}. Save the model again.") from error
+            if len(data) != listed["bytes"] or _digest(data) != listed["sha256"]:
+                raise BundleError(f"{path / name} is not what was saved (size or sha256 differ). Save the model again.")
+            files[name] = data
+        return cls(manifest, files)
+
+
+def dump_json(value: Any) -> bytes:
+    """Write JSON that is stable and can be read by people."""
+    return (json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode()
+
+
+def dump_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """Write arrays as ``.npz``."""
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    if not (path / MANIFEST).is_file():
+        what = "does not exist" if not path.exists() else f"has no {MANIFEST}"
+        raise BundleError(f"{path} is not a saved seqtag model: it {what}. Give the folder that `save` wrote.")
+    try:
+        manifest = json.loads((path / MANIFEST).read_bytes())
+        version, listed = manifest["format"], manifest["files"]
+        whole = isinstance(version, int) and all(set(entry) == {"sha256", "bytes"} for entry in listed.values())
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BundleError(
+            f"{path / MANIFEST} cannot be read as a manifest ({error!r}). Save the model again."
+        ) from error
+    if not whole:
+        raise BundleError(f"{path / MANIFEST} lists its files wrongly. Save the model again.")
+    if version > FORMAT:
+        raise BundleError(
+            f"{path} was written in format {version} by seqtag {manifest.get('seqtag')}; this one reads up to {FORMAT}. "
+            "Run: pip install --upgrade seqtag"
+        )
+    return manifest
+
+
+def _exchange(fresh: Path, path: Path) -> None:
+    """Put the fresh folder where the old one stands, and remove the old one."""
+    if path.exists():
+        old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
+        path.rename(old / path.name)
+        try:
+            fresh.rename(path)
+        except OSError:
+            (old / path.name).rename(path)
+            raise
+        finally:
+            shutil.rmtree(old, ignore_errors=True)
+    else:
+        fresh.rename(path)
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

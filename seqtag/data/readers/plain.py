@@ -1,0 +1,188 @@
+"""Text with one sequence a line: raw, with a class label on the line, or in parallel files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from seqtag.data.corpus import Corpus, Sequence
+from seqtag.data.readers._build import checked_label, from_text
+from seqtag.data.readers._text import BLANK, FilePath, fault, quote, read_lines_of
+from seqtag.data.tokenizers import TOKENIZERS
+from seqtag.errors import ConfigError, DataError, at
+
+_PART = re.compile(r"[^ \t]+")
+
+
+def read_lines(path: FilePath, *, tokenizer: str = "whitespace", encoding: str = "utf-8") -> Corpus:
+    """Read plain text, a sequence a line.
+
+    An empty line is an empty sequence, so that what is predicted stands beside what was read.
+
+    Parameters
+    ----------
+    path : str or path
+        The file, plain or gzip.
+    tokenizer : str
+        What cuts a line into tokens: a name in `TOKENIZERS`.
+    encoding : str
+        The file's encoding.
+
+    Returns
+    -------
+    Corpus
+        Sequences with text, offsets and lines, without labels.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read.
+    ConfigError
+        If there is no such tokenizer.
+    """
+    TOKENIZERS[tokenizer]  # refused before the file is opened
+    lines = read_lines_of(path, encoding)
+    return Corpus(tuple(from_text(line, tokenizer, number) for number, line in enumerate(lines, 1)), str(path))
+
+
+def lines_from(
+    stream: Iterable[str], *, tokenizer: str = "whitespace", name: str = "standard input"
+) -> Iterator[Sequence]:
+    """Read a text stream, a sequence a line, each as soon as its line is there.
+
+    Parameters
+    ----------
+    stream : iterable of str
+        Lines with or without their ends, such as ``sys.stdin``.
+    tokenizer : str
+        What cuts a line into tokens: a name in `TOKENIZERS`.
+    name : str
+        What messages call the stream.
+
+    Yields
+    ------
+    Sequence
+        With text, offsets and lines.
+
+    Raises
+    ------
+    DataError
+        If the stream holds bytes that are not text in its encoding.
+    ConfigError
+        If there is no such tokenizer.
+    """
+    lines = iter(stream)
+    number = 0
+    while True:
+        number += 1
+        try:
+            line = next(lines)
+        except StopIteration:
+            return
+        except UnicodeDecodeError as error:
+            got = f"bytes that are not, on line {number} or later ({error.reason})"
+            raise fault(name, None, f"text in {error.encoding}", got, "Convert it first.") from error
+        line = line.removeprefix("\ufeff") if number == 1 else line
+        yield from_text(line.removesuffix("\n").removesuffix("\r"), tokenizer, number)
+
+
+def read_labelled_lines(
+    path: FilePath, *, separator: str = " ", label_first: bool = True, encoding: str = "utf-8"
+) -> Corpus:
+    """Read classified sentences, each on a line with its label: ``LABEL the words of the sentence``.
+
+    Tokens are what spaces and tabs separate; U+00A0 is part of a token. Blank lines are passed over.
+
+    Parameters
+    ----------
+    path : str or path
+        The file, plain or gzip.
+    separator : str
+        What stands between label and sentence. The first one counts, or the last if the label comes last.
+    label_first : bool
+        Whether the label comes before the sentence.
+    encoding : str
+        The file's encoding.
+
+    Returns
+    -------
+    Corpus
+        Sequences with one label each, text, offsets and lines.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, or a line has no separator or no label.
+    ConfigError
+        If the separator is empty.
+    """
+    if not separator:
+        raise ConfigError("separator must have at least one character; got ''.")
+    sequences = []
+    for number, line in enumerate(read_lines_of(path, encoding), 1):
+        if line.strip(BLANK):
+            first, found, second = line.partition(separator) if label_first else line.rpartition(separator)
+            label, text = (first, second) if label_first else (second, first)
+            if not found or "\t" in label:
+                order = "label, separator, sentence" if label_first else "sentence, separator, label"
+                expected = f"{order} with the separator {separator!r}"
+                raise fault(path, number, expected, quote(line), "Is it another separator?")
+            sequences.append(_parts(text, number, checked_label(label, path, number)))
+    return Corpus(tuple(sequences), str(path))
+
+
+def read_parallel(
+    tokens_path: FilePath, labels_path: FilePath, label_path: FilePath | None = None, *, encoding: str = "utf-8"
+) -> Corpus:
+    """Read parallel files, a sequence on the same line of each, as ATIS and SNIPS come.
+
+    Tokens and labels are what runs of spaces and tabs separate, at either end of a line too.
+
+    Parameters
+    ----------
+    tokens_path, labels_path : str or path
+        The files of the tokens and of their labels (``seq.in`` and ``seq.out``).
+    label_path : str or path, optional
+        The file of one label for each whole sequence (``label``).
+    encoding : str
+        The encoding of all of them.
+
+    Returns
+    -------
+    Corpus
+        Sequences with tokens, labels, the label of the whole, and lines. It is named as the tokens' file.
+
+    Raises
+    ------
+    DataError
+        If a file cannot be read, or the files do not agree in their lines, or two lines in their tokens.
+    """
+    paths = [tokens_path, labels_path, *(() if label_path is None else (label_path,))]
+    files = [read_lines_of(path, encoding) for path in paths]
+    for path, lines in zip(paths[1:], files[1:], strict=True):
+        if len(lines) != len(files[0]):
+            expected = f"the {len(files[0])} lines of {tokens_path}"
+            raise fault(path, None, expected, str(len(lines)))
+    sequences = []
+    for number, (words, tags, *whole) in enumerate(zip(*files, strict=True), 1):
+        tokens = tuple(_PART.findall(words))
+        labels = tuple(checked_label(tag, labels_path, number) for tag in _PART.findall(tags))
+        if len(tokens) != len(labels):
+            raise DataError(
+                f"{at(labels_path, number)}: expected one label for each of the {len(tokens)} tokens of "
+                f"{at(tokens_path, number)}; got {len(labels)} in {quote(tags)}."
+            )
+        label = checked_label(whole[0].strip(" \t"), paths[2], number) if whole else None
+        sequences.append(Sequence(tokens, labels, label, lines=(number,) * len(tokens)))
+    return Corpus(tuple(sequences), str(tokens_path))
+
+
+def _parts(text: str, line: int, label: str) -> Sequence:
+    matches = list(_PART.finditer(text))
+    return Sequence(
+        tuple(match.group() for match in matches),
+        label=label,
+        text=text,
+        offsets=tuple(match.span() for match in matches),
+        lines=(line,) * len(matches),
+    )

@@ -1,0 +1,121 @@
+"""What stands on the recurrent stack: scores and their loss. The model asks its head for the loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from seqtag.nn.crf import CRF
+from seqtag.nn.recurrent import sequence_mask
+from seqtag.registry import Registry
+
+
+@keras.saving.register_keras_serializable("seqtag")
+class CRFHead(CRF):
+    """The linear-chain CRF as a head: loss is the negative log-likelihood a token."""
+
+    def loss(self, emissions: Any, labels: Any, lengths: Any, weights: Any) -> Any:
+        """Return the weighted mean loss of a batch; a sequence's weight is the mean weight of its tokens."""
+        mask = sequence_mask(lengths, ops.shape(emissions)[1], emissions.dtype)
+        counts = ops.sum(mask, axis=1)
+        weight = ops.ones_like(counts) if weights is None else ops.sum(weights * mask, axis=1) / counts
+        return -ops.sum(self.log_likelihood(emissions, labels, lengths) * weight) / ops.sum(counts)
+
+
+@keras.saving.register_keras_serializable("seqtag")
+class SoftmaxHead(keras.layers.Layer):
+    """Each label by itself, o_t = softmax(V s_t): loss is the cross-entropy a token."""
+
+    def call(self, emissions: Any) -> Any:
+        """Return the emissions as they are."""
+        return emissions
+
+    def compute_output_shape(self, emissions_shape: Any) -> Any:
+        """Return the shape of the emissions."""
+        return emissions_shape
+
+    def loss(self, emissions: Any, labels: Any, lengths: Any, weights: Any) -> Any:
+        """Return the weighted mean loss of a batch."""
+        mask = sequence_mask(lengths, ops.shape(emissions)[1], emissions.dtype)
+        losses = ops.sparse_categorical_crossentropy(labels, emissions, from_logits=True)
+        weighted = losses * mask if weights is None else losses * weights * mask
+        return ops.sum(weighted) / ops.sum(mask)
+
+
+HEADS: Registry[type[keras.layers.Layer]] = Registry("decoder")
+HEADS.add("crf", CRFHead)
+HEADS.add("softmax", SoftmaxHead)
+
+
+@keras.saving.register_keras_serializable("seqtag")
+class NeighbourWords(keras.layers.Layer):
+    """An auxiliary loss: the forward state predicts the next word, the backward state the previous one (Rei, 2017).
+
+    The candidates are the batch's own distinct words with their input embeddings (tied), each corrected by the log
+    probability that a batch holds it, so that the loss estimates that of a softmax over the whole vocabulary
+    (Bengio and Senecal, 2008). States pass through unchanged; outside training nothing is computed.
+
+    Parameters
+    ----------
+    size : int
+        Size of the word vocabulary.
+    both : bool
+        Whether the states are a forward and a backward half, or forward alone.
+    seed : int
+        Seeds the initial weights.
+    """
+
+    def __init__(self, size: int, both: bool = True, seed: int = 0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.size = size
+        self.both = both
+        self.seed = seed
+        self.supports_jit = False
+
+    def build(self, states_shape: Any, ids_shape: Any, vectors_shape: Any, *others: Any, **named: Any) -> None:
+        """Make the projections to the embeddings' width, the words' frequencies and the loss's strength."""
+        shares = 2 if self.both else 1
+        shape = (shares, states_shape[-1] // shares, vectors_shape[-1])
+        glorot = keras.initializers.GlorotUniform(seed=self.seed)
+        self.kernel = self.add_weight(shape=shape, initializer=glorot, name="kernel")
+        self.bias = self.add_weight(shape=(shares, 1, vectors_shape[-1]), initializer="zeros", name="bias")
+        even = keras.initializers.Constant(1.0 / self.size)
+        self.frequencies = self.add_weight(shape=(self.size,), initializer=even, trainable=False, name="frequencies")
+        self.strength = self.add_weight(shape=(), initializer="zeros", trainable=False, name="strength")
+
+    def call(self, states: Any, ids: Any, vectors: Any, index: Any, lengths: Any, training: bool | None = None) -> Any:
+        """Return the states (B, T, H or 2 H); in training add the loss for words ``ids`` (U, 1) at ``index`` (B, T)."""
+        if training:
+            self.add_loss(self.strength * self.loss(states, ids[:, 0], vectors, index, lengths))
+        return states
+
+    def compute_output_shape(self, states_shape: Any, *others: Any, **named: Any) -> Any:
+        """Return the shape of the states."""
+        return states_shape
+
+    def loss(self, states: Any, ids: Any, vectors: Any, index: Any, lengths: Any) -> Any:
+        """Return the mean negative log-likelihood a predicted word."""
+        pairs = sequence_mask(lengths - 1, ops.shape(index)[1] - 1, states.dtype)
+        correction = self.candidate_bias(ids, ops.sum(lengths))
+        halves = ops.split(states, 2, axis=-1) if self.both else [states]
+        views = [(halves[0][:, :-1], index[:, 1:])]
+        if self.both:
+            views.append((halves[1][:, 1:], index[:, :-1]))
+        total = 0.0
+        for way, (seen, target) in enumerate(views):
+            logits = ops.matmul(ops.matmul(seen, self.kernel[way]) + self.bias[way], ops.transpose(vectors))
+            losses = ops.sparse_categorical_crossentropy(target, logits + correction, from_logits=True)
+            total = total + ops.sum(losses * pairs)
+        return total / ops.maximum(ops.sum(pairs) * len(views), 1.0)
+
+    def candidate_bias(self, ids: Any, n_tokens: Any) -> Any:
+        """Return minus log(p(the batch holds the word) x its number among the candidates), shape (U,)."""
+        absent = ops.cast(n_tokens, "float32") * ops.log1p(-ops.minimum(ops.take(self.frequencies, ids), 0.999))
+        times = ops.sum(ops.cast(ids[:, None] == ids[None, :], "float32"), axis=1)
+        return -ops.log(ops.maximum(-ops.expm1(absent), 1e-9)) - ops.log(times)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return super().get_config() | {"size": self.size, "both": self.both, "seed": self.seed}

@@ -1,0 +1,222 @@
+"""Networks put together from blocks, as functional Keras models that own their loss."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import keras
+import numpy as np
+
+from seqtag.data.encoders import FeatureSpec
+from seqtag.errors import BundleError
+from seqtag.nn.heads import HEADS, NeighbourWords
+from seqtag.nn.inputs import BLOCKS, Place
+from seqtag.nn.recurrent import Recurrent
+
+
+@keras.saving.register_keras_serializable("seqtag")
+class TaggerModel(keras.Model):
+    """A tagger: a dict of arrays in (`seqtag.data.batching.Batch`), emissions (B, T, K) out.
+
+    It owns its loss, so ``model.compile("adam"); model.fit(batches)`` trains it, where a batch is
+    ``(inputs, labels)`` or ``(inputs, labels, weights)``.
+
+    Parameters
+    ----------
+    See `build_tagger`.
+    """
+
+    def __init__(
+        self,
+        features: Sequence[FeatureSpec | dict[str, Any]],
+        n_labels: int,
+        *,
+        cell: str = "lstm",
+        units: int = 200,
+        layers: int = 1,
+        bidirectional: bool = True,
+        decoder: str = "crf",
+        dropout: float = 0.5,
+        neighbour_words: bool = False,
+        allowed: dict[str, Any] | None = None,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        specs = [spec if isinstance(spec, FeatureSpec) else FeatureSpec(**spec) for spec in features]
+        seeds = _seeds(seed)
+
+        # === Inputs ===
+        index = keras.Input((None,), dtype="int32", name="index")
+        lengths = keras.Input((), dtype="int32", name="lengths")
+        inputs = {spec.name: _input(spec) for spec in specs} | {"index": index, "lengths": lengths}
+
+        # === Tokens to vectors: distinct tokens once, then laid out; columns a place ===
+        vectors = {spec.name: BLOCKS[spec.kind](spec, inputs[spec.name], next(seeds)) for spec in specs}
+        by_type = [vectors[spec.name] for spec in specs if spec.level == "type"]
+        parts = [Place(name="place")(_join(by_type, "types"), index, lengths)] if by_type else []
+        parts += [vectors[spec.name] for spec in specs if spec.level == "token"]
+        states = _drop(_join(parts, "tokens"), dropout, next(seeds), "tokens_dropout")
+
+        # === The recurrent stack ===
+        direction = "both" if bidirectional else "forward"
+        for depth in range(layers):
+            if depth:
+                states = _drop(states, dropout, next(seeds), f"dropout_{depth}")
+            states = Recurrent(cell, units, direction, next(seeds), name=f"recurrent_{depth}")(states, lengths)
+            words = next((spec for spec in specs if spec.name == "words"), None)
+            if depth == 0 and neighbour_words and words is not None:
+                auxiliary = NeighbourWords(words.size, bidirectional, next(seeds), name="neighbour_words")
+                ids = inputs["words"]
+                states = auxiliary(states, ids, vectors["words"], index, lengths)
+
+        # === The head ===
+        states = _drop(states, dropout, next(seeds), "states_dropout")
+        glorot = keras.initializers.GlorotUniform(seed=next(seeds))
+        emissions = keras.layers.Dense(n_labels, kernel_initializer=glorot, name="emissions")(states)
+        options = {f"allowed_{name}": table for name, table in (allowed or {}).items()} if decoder == "crf" else {}
+        head = HEADS[decoder](name="head", **options)
+        super().__init__(inputs=inputs, outputs=head(emissions), **kwargs)
+
+        # === Configuration ===
+        self.head = head
+        self.supports_jit = False
+        self._arguments = {
+            "features": [asdict(spec) for spec in specs],
+            "n_labels": n_labels,
+            "cell": cell,
+            "units": units,
+            "layers": layers,
+            "bidirectional": bidirectional,
+            "decoder": decoder,
+            "dropout": dropout,
+            "neighbour_words": neighbour_words,
+            "allowed": allowed,
+            "seed": seed,
+        }
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Any:
+        """Return the head's loss, and in training what auxiliary layers add."""
+        loss = self.head.loss(y_pred, y, x["lengths"], sample_weight)
+        for added in self.losses:
+            loss = loss + added
+        return loss
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments, in JSON's types."""
+        # Keras turns the dicts and lists of an attribute into tracked ones, which cannot be pickled.
+        return {"name": self.name, "trainable": self.trainable, **json.loads(json.dumps(self._arguments))}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> TaggerModel:
+        """Build the model that `get_config` described."""
+        return cls(**config)
+
+
+def build_tagger(
+    features: Sequence[FeatureSpec],
+    n_labels: int,
+    *,
+    cell: str = "lstm",
+    units: int = 200,
+    layers: int = 1,
+    bidirectional: bool = True,
+    decoder: str = "crf",
+    dropout: float = 0.5,
+    neighbour_words: bool = False,
+    allowed: dict[str, Any] | None = None,
+    seed: int = 0,
+) -> keras.Model:
+    """Build a tagger.
+
+    Parameters
+    ----------
+    features : sequence of FeatureSpec
+        The inputs, as fitted encoders state them.
+    n_labels : int
+        Number of labels K.
+    cell : str
+        Name of `seqtag.nn.cells.CELLS`.
+    units : int
+        Width of the hidden state of one direction.
+    layers : int
+        Depth of the stack.
+    bidirectional : bool
+        Whether each layer also sees the future.
+    decoder : str
+        Name of `seqtag.nn.heads.HEADS`.
+    dropout : float
+        Rate of the variational dropout (one mask a sequence; Gal and Ghahramani, 2016) before, between and after the
+        layers.
+    neighbour_words : bool
+        Whether the first layer's states also predict the neighbouring words in training.
+    allowed : dict, optional
+        ``start`` (K,), ``transitions`` (K, K) and ``end`` (K,) as nested lists of bool, for the CRF.
+    seed : int
+        Seeds the initial weights and the dropout.
+
+    Returns
+    -------
+    keras.Model
+    """
+    return TaggerModel(
+        features,
+        n_labels,
+        cell=cell,
+        units=units,
+        layers=layers,
+        bidirectional=bidirectional,
+        decoder=decoder,
+        dropout=dropout,
+        neighbour_words=neighbour_words,
+        allowed=allowed,
+        seed=seed,
+    )
+
+
+def _input(spec: FeatureSpec) -> Any:
+    shape: tuple[int | None, ...] = (None,) if spec.kind == "chars" else (spec.width,)
+    if spec.level == "token":
+        shape = (None, *shape)
+    return keras.Input(shape, dtype="int32", name=spec.name)
+
+
+def _join(parts: list[Any], name: str) -> Any:
+    return parts[0] if len(parts) == 1 else keras.layers.Concatenate(name=name)(parts)
+
+
+def _drop(states: Any, rate: float, seed: int, name: str) -> Any:
+    return keras.layers.SpatialDropout1D(rate, seed=seed, name=name)(states) if rate else states
+
+
+def _seeds(seed: int):
+    rng = np.random.default_rng(seed)
+    while True:
+        yield int(rng.integers(2**31 - 8))
+
+
+def named_weights(model: keras.Model) -> dict[str, np.ndarray]:
+    """Return a model's weights by their paths."""
+    return {variable.path: np.array(variable) for variable in model.weights}
+
+
+def restore(config: dict[str, Any], weights: dict[str, np.ndarray]) -> keras.Model:
+    """Rebuild a model from `get_config` and `named_weights`.
+
+    Raises
+    ------
+    BundleError
+        If a weight is missing or has another shape.
+    """
+    model = TaggerModel.from_config(config)
+    expected = named_weights(model)
+    for name, value in expected.items():
+        if name not in weights or weights[name].shape != value.shape:
+            found = weights[name].shape if name in weights else "nothing"
+            raise BundleError(f"the weight {name} must have the shape {value.shape}; the model holds {found}.")
+    model.set_weights([weights[name] for name in expected])
+    return model
