@@ -379,7 +379,12 @@ BROKEN = [
     (read_jsonl, '{"tokens": "a"}\n', {}, ":1: expected a list of strings under 'tokens'; got 'a'."),
     (read_jsonl, '{"tokens": [""]}\n', {}, ":1: expected a token of at least one character; got ''."),
     (read_jsonl, '{"tokens": ["a"], "labels": [0]}\n', {}, ":1: expected a list of strings under 'labels'; got [0]."),
-    (read_jsonl, '{"tokens": ["a"], "labels": []}\n', {}, ":1: expected 1 strings under 'labels', one a token; got 0."),
+    (
+        read_jsonl,
+        '{"tokens": ["a"], "labels": []}\n',
+        {},
+        ":1: expected one string a token under 'labels', 1 in all; got 0.",
+    ),
     (
         read_jsonl,
         '{"tokens": ["a"], "labels": [" "]}\n',
@@ -394,7 +399,7 @@ BROKEN = [
         read_jsonl,
         '{"tokens": ["a"], "pos": ["N"]}\n{"tokens": ["a", "b"], "pos": ["N"]}\n',
         {},
-        ":2: expected 2 strings under 'pos'",
+        ":2: expected one string a token under 'pos', 2 in all; got 1",
     ),
     (read_jsonl, '{"tokens": ["a"]}\n', {"columns": ["pos"]}, ":1: expected a list of strings under 'pos'; got None."),
     (
@@ -619,7 +624,9 @@ def test_encodings(write):
 
 # Write, then read
 
-nasty = st.text(min_size=1).filter(lambda text: not set(text) & set("\t\r\n")) | st.sampled_from(
+nasty = st.text(min_size=1).filter(
+    lambda text: text != "-DOCSTART-" and not set(text) & set("\t\r\n")
+) | st.sampled_from(
     [
         "#",
         "# text",

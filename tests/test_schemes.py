@@ -284,6 +284,7 @@ def test_problems_say_where_what_and_what_instead(scheme, labels, expected):
         ([], "none"),
         (["O B-x I-x", "I-x O", "B-x B-y"], "iob2"),
         (["O I-x B-x", "B-x O", "I-y I-x"], "iob1"),
+        (["B-x O", "I-x O"], "iob2"),
     ],
 )
 def test_detect(sequences, expected):

@@ -74,13 +74,8 @@ def _read(path: Path) -> bytes:
 def _unpack(raw: bytes, path: Path) -> bytes:
     if not raw.startswith(b"\x1f\x8b"):
         if path.suffix.lower() == ".gz":
-            raise fault(
-                path,
-                None,
-                "a gzip archive",
-                f"one that begins with {raw[:4]!r}",
-                "Take .gz off the name if it is unpacked.",
-            )
+            got = f"one that begins with {raw[:4]!r}"
+            raise fault(path, None, "a gzip archive", got, "Take .gz off the name if it is unpacked.")
         return raw
     try:
         return gzip.decompress(raw)

@@ -138,7 +138,7 @@ def _of_tokens(keys: _Keys, number: int, record: dict[str, Any], label: str | No
     def per_token(key: str) -> tuple[str, ...]:
         values = strings(key)
         if len(values) != len(tokens):
-            raise fault(keys.path, number, f"{len(tokens)} strings under {key!r}, one a token", str(len(values)))
+            raise fault(keys.path, number, f"one string a token under {key!r}, {len(tokens)} in all", str(len(values)))
         return values
 
     tokens = tuple(checked_token(token, keys.path, number) for token in strings(keys.tokens))
