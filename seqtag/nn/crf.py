@@ -99,29 +99,29 @@ class CRF(keras.layers.Layer):
         """Return the best label sequence (B, T), zero beyond each length, and its score (B,)."""
         transitions, start, end = self.scores()
         mask = sequence_mask(lengths, ops.shape(emissions)[1])
-        steps = ops.transpose(emissions[:, 1:], (1, 0, 2))
-        live = ops.transpose(mask[:, 1:], (1, 0))
         begin = emissions[:, 0] + start
+        # One tensor to scan over, liveness as its last column: Keras's scan takes no two of unknown length.
+        live = ops.cast(mask, emissions.dtype)[..., None]
+        steps = ops.transpose(ops.concatenate([emissions, live], axis=-1), (1, 0, 2))
+        steps = _one_more(steps[1:], steps[:1])  # the step added is not live
 
         def forward(best, step):
-            emission, alive = step
-            reached = ops.max(best[:, :, None] + transitions, axis=1) + emission
-            best = ops.where(alive[:, None], reached, best)
+            reached = ops.max(best[:, :, None] + transitions, axis=1) + step[:, :-1]
+            best = ops.where(step[:, -1:] > 0, reached, best)
             return best, best
 
-        final, bests = ops.scan(forward, begin, (steps, live))
+        final, bests = ops.scan(forward, begin, steps)
         final = final + end
         incoming = ops.transpose(transitions)
 
         def backward(label, step):
-            best, alive = step
-            before = ops.argmax(best + ops.take(incoming, label, axis=0), axis=-1)
-            return ops.where(alive, ops.cast(before, "int32"), label), label
+            before = ops.argmax(step[:, :-1] + ops.take(incoming, label, axis=0), axis=-1)
+            return ops.where(step[:, -1] > 0, ops.cast(before, "int32"), label), label
 
         last = ops.cast(ops.argmax(final, axis=-1), "int32")
-        earlier = ops.concatenate([begin[None], bests])[:-1]
-        first, path = ops.scan(backward, last, (earlier, live), reverse=True)
-        labels = ops.transpose(ops.concatenate([first[None], path], axis=0), (1, 0))
+        earlier = ops.concatenate([begin[None], bests[:-1]])
+        first, path = ops.scan(backward, last, ops.concatenate([earlier, steps[..., -1:]], axis=-1), reverse=True)
+        labels = ops.transpose(ops.concatenate([first[None], path[:-1]], axis=0), (1, 0))
         return labels * ops.cast(mask, "int32"), ops.max(final, axis=-1)
 
 
@@ -155,9 +155,9 @@ class ForwardBackward:
 
         steps = ops.transpose(both, (2, 0, 1, 3))  # (T, 2, B, K)
         begin = steps[0] + first
-        _, before = ops.scan(step, begin, steps[1:])
+        _, reached = ops.scan(step, begin, _one_more(steps[1:], steps[:1]))
         opening = ops.broadcast_to(first, ops.shape(begin))
-        before = ops.transpose(ops.concatenate([opening[None], before]), (1, 2, 0, 3))  # (2, B, T, K)
+        before = ops.transpose(ops.concatenate([opening[None], reached[:-1]]), (1, 2, 0, 3))  # (2, B, T, K)
         after = before + both
         self.alpha = after[0]  # emission at t counted
         self.beta = reverse(before[1], lengths)  # emission at t not counted
@@ -190,6 +190,11 @@ def _at_last(values: Any, lengths: Any) -> Any:
     """Return what stands at each sequence's last place, (B, T, K) -> (B, K)."""
     places = ops.cast(lengths, "int32")[:, None, None] - 1
     return ops.take_along_axis(values, places, axis=1)[:, 0]
+
+
+def _one_more(steps: Any, like: Any) -> Any:
+    """Append a step of zeros whose result is dropped: TensorFlow cannot scan over none, as for single tokens."""
+    return ops.concatenate([steps, ops.zeros_like(like)])
 
 
 def _forbid(scores: Any, allowed: Any) -> Any:
