@@ -63,7 +63,7 @@ def load_python_code(*, tokens: int | None = 200_000) -> Corpora:
     ----------
     tokens : int, optional
         Most tokens of ``train``; ``dev`` and ``test`` have an eighth of it each, at least 4,000. None takes
-        the whole library, about a million tokens, in some ten seconds.
+        the whole library, about a million tokens, in ten to twenty seconds.
 
     Returns
     -------

@@ -101,6 +101,7 @@ def label_source(source: str, name: str = "<source>") -> list[Sequence]:
     DataError
         If the source does not parse, or holds a name whose role this Python's grammar does not tell.
     """
+    source = source.replace("\r\n", "\n").replace("\r", "\n")  # both line ends count for ast, not for tokenize
     tree = _parse(source, name)
     words = list(read_words(source))
     roles = name_roles(tree, words)

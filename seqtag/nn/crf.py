@@ -168,7 +168,7 @@ class ForwardBackward:
         """Return expected counts: labels (B, T, K), label pairs (B, K, K), first and last label (B, K)."""
         labels = ops.softmax(self.alpha + self.beta, axis=-1) * self.mask
         left, right = self.alpha[:, :-1], self.beta_with_emission[:, 1:]
-        from_, to = (ops.exp(x - ops.max(x, axis=-1, keepdims=True)) for x in (left, right))
+        from_, to = (ops.softmax(messages, axis=-1) for messages in (left, right))
         powers = ops.exp(self.transitions)
         totals = ops.sum(ops.matmul(from_, powers) * to, axis=-1, keepdims=True)
         share = to * self.mask[:, 1:] / ops.maximum(totals, _FLOOR)
