@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from seqtag.errors import NotInstalledError
+from seqtag.errors import BundleError, NotInstalledError, SeqtagError
 
 
 class Backend(Protocol):
@@ -29,6 +29,13 @@ class OnnxBackend:
         The ``model.onnx`` of a bundle.
     threads : int
         Threads for one operator; 1 is the fastest for single sentences.
+
+    Raises
+    ------
+    BundleError
+        If ONNX Runtime cannot open the graph.
+    NotInstalledError
+        If there is no ONNX Runtime.
     """
 
     def __init__(self, graph: str | Path | bytes, threads: int = 1) -> None:
@@ -41,12 +48,15 @@ class OnnxBackend:
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         source = graph if isinstance(graph, bytes) else str(graph)
-        self._session: Any = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        try:
+            self._session: Any = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # its exceptions share no other base
+            raise BundleError(f"ONNX Runtime {onnxruntime.__version__} cannot open the graph: {error}") from error
         self._names = [node.name for node in self._session.get_inputs()]
 
     def emissions(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
         """Return emissions (B, T, K) of a batch's inputs."""
-        return self._session.run(["emissions"], {name: inputs[name] for name in self._names})[0]
+        return _opened(self._session).run(["emissions"], {name: inputs[name] for name in self._names})[0]
 
     def close(self) -> None:
         """Drop the session."""
@@ -54,15 +64,27 @@ class OnnxBackend:
 
 
 class KerasBackend:
-    """A Keras model as it stands: for networks that have no export yet, and for scoring while training."""
+    """A Keras model as it stands: for networks that have no export yet, and for scoring while training.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Built.
+    """
 
     def __init__(self, model: Any) -> None:
         self._model = model
 
     def emissions(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
         """Return emissions (B, T, K) of a batch's inputs."""
-        return np.asarray(self._model.predict_on_batch(inputs))
+        return np.asarray(_opened(self._model).predict_on_batch(inputs))
 
     def close(self) -> None:
         """Drop the model."""
         self._model = None
+
+
+def _opened(held: Any) -> Any:
+    if held is None:
+        raise SeqtagError("this model was closed; load it again.")
+    return held

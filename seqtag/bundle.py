@@ -19,6 +19,7 @@ import json
 import os
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,13 +49,36 @@ class Bundle:
     files: dict[str, bytes]
 
     def json(self, name: str) -> Any:
-        """Return a JSON file's content."""
-        return json.loads(self._file(name))
+        """Return a JSON file's content.
+
+        Raises
+        ------
+        BundleError
+            If there is no such file, or it is no JSON.
+        """
+        try:
+            return json.loads(self._file(name))
+        except (ValueError, RecursionError) as error:
+            raise BundleError(f"{name} cannot be read as JSON ({error}). Save the model again.") from error
 
     def arrays(self, name: str) -> dict[str, np.ndarray]:
-        """Return the arrays of an ``.npz`` file, in order; nothing is ever unpickled."""
-        with np.load(io.BytesIO(self._file(name)), allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
+        """Return the arrays of an ``.npz`` file, in order; nothing is ever unpickled.
+
+        Raises
+        ------
+        BundleError
+            If there is no such file, it holds anything but arrays of numbers, or it is compressed (as `dump_arrays`
+            never does, and a file would that unpacks to a thousand times its size).
+        """
+        data = self._file(name)
+        try:
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+                    raise ValueError("it is compressed")
+            with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+                return {key: archive[key] for key in archive.files}
+        except (ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
+            raise BundleError(f"{name} cannot be read as arrays ({error}). Save the model again.") from error
 
     def _file(self, name: str) -> bytes:
         if name not in self.files:
@@ -62,7 +86,9 @@ class Bundle:
         return self.files[name]
 
     def write(self, path: str | Path) -> Path:
-        """Write the folder in one move: a reader sees the old model, or the new one, never a part.
+        """Write the folder whole, then move it into place: a reader never sees a part of a model.
+
+        Where an older model stands it is moved aside first, so that for an instant there is none.
 
         Parameters
         ----------
@@ -114,8 +140,8 @@ class Bundle:
         manifest = _read_manifest(path)
         files = {}
         for name, listed in manifest.pop("files").items():
-            if Path(name).name != name or name in (".", "..") or (path / name).is_symlink():
-                raise BundleError(f"{path}: the manifest names the file {name!r}, which is not a plain file's name.")
+            if not _is_plain(path, name):
+                raise BundleError(f"{path}: the manifest names {name!r}, which must be the name of a plain file there.")
             try:
                 data = (path / name).read_bytes()
             except OSError as error:
@@ -128,13 +154,14 @@ class Bundle:
 
 def dump_json(value: Any) -> bytes:
     """Write JSON that is stable and can be read by people."""
-    return (json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode()
+    text = json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    return text.encode("utf-8", "surrogatepass")  # a token may hold half a character; `json.loads` reads it back
 
 
 def dump_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
     """Write arrays as ``.npz``."""
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+    np.savez(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
 
 
@@ -145,8 +172,11 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads((path / MANIFEST).read_bytes())
         version, listed = manifest["format"], manifest["files"]
-        whole = isinstance(version, int) and all(set(entry) == {"sha256", "bytes"} for entry in listed.values())
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        entries = listed.values()
+        whole = isinstance(version, int) and all(
+            isinstance(entry, dict) and set(entry) == {"sha256", "bytes"} for entry in entries
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BundleError(
             f"{path / MANIFEST} cannot be read as a manifest ({error!r}). Save the model again."
         ) from error
@@ -154,26 +184,32 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         raise BundleError(f"{path / MANIFEST} lists its files wrongly. Save the model again.")
     if version > FORMAT:
         raise BundleError(
-            f"{path} was written in format {version} by seqtag {manifest.get('seqtag')}; this one reads up to {FORMAT}. "
-            "Run: pip install --upgrade seqtag"
+            f"{path} was written in format {version} by seqtag {manifest.get('seqtag')}; this one reads up to "
+            f"{FORMAT}. Run: pip install --upgrade seqtag"
         )
     return manifest
 
 
+def _is_plain(folder: Path, name: str) -> bool:
+    """Tell whether a name stays in the folder and stands for no link, device or folder there; it may be missing."""
+    file = folder / name
+    stays = Path(name).name == name != ".." and "\0" not in name
+    return stays and not file.is_symlink() and (file.is_file() or not file.exists())
+
+
 def _exchange(fresh: Path, path: Path) -> None:
     """Put the fresh folder where the old one stands, and remove the old one."""
-    if path.exists():
-        old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
-        path.rename(old / path.name)
-        try:
-            fresh.rename(path)
-        except OSError:
-            (old / path.name).rename(path)
-            raise
-        finally:
-            shutil.rmtree(old, ignore_errors=True)
-    else:
+    if not path.exists():
         fresh.rename(path)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent)) / path.name
+    try:
+        path.rename(old)
+        fresh.rename(path)
+    finally:
+        if not path.exists():
+            old.rename(path)  # should this fail too, the old model stays where it is now
+        shutil.rmtree(old.parent, ignore_errors=True)
 
 
 def _digest(data: bytes) -> str:

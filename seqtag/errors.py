@@ -72,5 +72,13 @@ def near_name(name: str, names: Iterable[str]) -> str:
 
 
 def at(path: object, line: int | None = None) -> str:
-    """Word a place as ``file:line``, the form editors and terminals can jump to."""
+    """Word a place as ``file:line``, the form editors and terminals can jump to.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    line : int, optional
+        The line, counted from 1.
+    """
     return f"{path}" if line is None else f"{path}:{line}"

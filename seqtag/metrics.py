@@ -59,7 +59,17 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a report: a label, a type or an average, with scores between 0 and 1."""
+    """One line of a report.
+
+    Parameters
+    ----------
+    name : str
+        A label, a type or an average.
+    precision, recall, f1 : float
+        Its scores, between 0 and 1.
+    support : int
+        How many spans (or tokens) of it the gold data hold.
+    """
 
     name: str
     precision: float
@@ -392,7 +402,19 @@ class Scorer:
 
 
 def scorer(name: str, scheme: str = "auto") -> Scorer:
-    """Return the scikit-learn scorer of a metric, to be given as ``scoring``; it can be pickled."""
+    """Return the scikit-learn scorer of a metric, to be given as ``scoring``; it can be pickled.
+
+    Parameters
+    ----------
+    name : str
+        A name in `METRICS`.
+    scheme : str
+        A name in `seqtag.data.schemes.SCHEMES`, or ``auto`` to find it from the gold labels.
+
+    Returns
+    -------
+    Scorer
+    """
     return Scorer(name, scheme)
 
 

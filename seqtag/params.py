@@ -13,6 +13,8 @@ import re
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from numbers import Real
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from seqtag.errors import ParameterError, near_name
@@ -24,9 +26,10 @@ class Param:
 
     Parameters
     ----------
-    group : {"model", "training", "run"}
+    group : {"model", "training", "run", "encoder"}
         Where it stands in a configuration. ``run`` holds what is not written there by its own name
-        (``random_state`` is the top-level ``seed``; ``verbose`` belongs to the command line).
+        (``random_state`` is the top-level ``seed``; ``verbose`` belongs to the command line), ``encoder`` the
+        options of one encoder.
     low, high : float, optional
         Smallest and greatest number allowed.
     below : float, optional
@@ -77,17 +80,18 @@ class Field:
         if not _is_instance(value, free):
             hint = near_name(value, [str(c) for c in self.choices]) if isinstance(value, str) else ""
             return expected + hint
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and not self._in_range(value):
+        if isinstance(value, Real) and not isinstance(value, bool) and not self._in_range(value):
             return expected
         return None
 
     def _is_named(self, kind: type) -> bool:
         return kind is str and self.param.choices is not None
 
-    def _in_range(self, value: float) -> bool:
+    def _in_range(self, value: Any) -> bool:
         p = self.param
         return not (
-            math.isnan(value)
+            value != value  # NaN; math.isnan would overflow on a very large int
+            or value in (math.inf, -math.inf)
             or (p.low is not None and value < p.low)
             or (p.high is not None and value > p.high)
             or (p.below is not None and value >= p.below)
@@ -127,14 +131,27 @@ def schema(cls: type) -> dict[str, Field]:
     dict of str to Field
         In the order of the signature.
     """
-    init = cls.__init__  # type: ignore[misc]
-    hints = get_type_hints(init, include_extras=True)
-    docs = parameter_docs(cls)
-    fields = {}
-    for name, parameter in inspect.signature(init).parameters.items():
-        if name != "self":
-            fields[name] = _field(name, hints[name], parameter.default, docs.get(name, ""))
-    return fields
+    return fields(cls.__init__, parameter_docs(cls))  # type: ignore[misc]
+
+
+def fields(function: Callable[..., Any], docs: Mapping[str, str] = MappingProxyType({})) -> dict[str, Field]:
+    """Read the parameters of a function, all but the first, from its signature.
+
+    Parameters
+    ----------
+    function : callable
+        Annotates each parameter but the first (``self``, or the data) with `Param`.
+    docs : mapping of str to str
+        What each parameter is, by name.
+
+    Returns
+    -------
+    dict of str to Field
+        In the order of the signature.
+    """
+    hints = get_type_hints(function, include_extras=True)
+    parameters = list(inspect.signature(function).parameters.items())[1:]
+    return {name: _field(name, hints[name], p.default, docs.get(name, "")) for name, p in parameters}
 
 
 def check_params(estimator: Any) -> None:

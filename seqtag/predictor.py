@@ -21,6 +21,7 @@ from seqtag.data.batching import EncodedCorpus, bucket
 from seqtag.data.coerce import as_sequences
 from seqtag.data.corpus import Sequence
 from seqtag.data.encoders import Feature
+from seqtag.data.tokenizers import TOKENIZERS
 from seqtag.errors import BundleError
 
 CHUNK = 1024  # sequences encoded together; more would only hold more memory
@@ -40,6 +41,13 @@ class Decoder:
         Name of `seqtag.data.schemes.SCHEMES`, which says what spans the labels write.
     transitions, start, end : ndarray, shape (K, K), (K,), (K,)
         Scores with what the scheme forbids at -10,000. A softmax head has no other scores than these.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such scheme.
+    ValueError
+        If the scores do not fit the labels.
     """
 
     labels: tuple[str, ...]
@@ -48,14 +56,37 @@ class Decoder:
     start: np.ndarray
     end: np.ndarray
 
+    def __post_init__(self) -> None:
+        k = len(self.labels)
+        found = {name: getattr(self, name).shape for name in ("transitions", "start", "end")}
+        if found != {"transitions": (k, k), "start": (k,), "end": (k,)}:
+            raise ValueError(f"the scores of {k} labels have the shapes {found}")
+        schemes.SCHEMES[self.scheme]
+
     def best(self, emissions: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """Return the ids of the best label sequences, shape (B, T)."""
+        """Return the ids of the best label sequences, shape (B, T).
+
+        Parameters
+        ----------
+        emissions : ndarray, shape (B, T, K)
+            The score of each label at each token.
+        lengths : ndarray of int, shape (B,)
+            Number of tokens of each sequence.
+        """
         if not (self.transitions.any() or self.start.any() or self.end.any()):
             return decoding.argmax(emissions, lengths)
         return decoding.viterbi(emissions, lengths, self.transitions, self.start, self.end)[0]
 
     def marginals(self, emissions: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """Return p(label at t), shape (B, T, K)."""
+        """Return p(label at t), shape (B, T, K), of what `best` takes.
+
+        Parameters
+        ----------
+        emissions : ndarray, shape (B, T, K)
+            The score of each label at each token.
+        lengths : ndarray of int, shape (B,)
+            Number of tokens of each sequence.
+        """
         return decoding.marginals(emissions, lengths, self.transitions, self.start, self.end)
 
 
@@ -116,13 +147,26 @@ class Predictor:
 
     @classmethod
     def from_bundle(cls, bundle: Bundle, *, threads: int = 1) -> Predictor:
-        """Open a model that has been read."""
+        """Open a model that has been read.
+
+        Parameters
+        ----------
+        bundle : Bundle
+            The model.
+        threads : int
+            Threads for one operator.
+
+        Raises
+        ------
+        BundleError
+            If its files do not fit together.
+        """
         try:
             features = tuple(Feature.from_dict(state) for state in bundle.json("vocabulary.json"))
             arrays = bundle.arrays("decoder.npz")
             manifest = bundle.manifest
             decoder = Decoder(tuple(manifest["labels"]), manifest["scheme"], **arrays)
-            tokenizer = manifest["tokenizer"]
+            tokenizer = TOKENIZERS[manifest["tokenizer"]].name
         except (KeyError, TypeError, ValueError) as error:
             raise BundleError(f"the model's files do not fit together ({error!r}). Save it again.") from error
         return cls(features, decoder, _open_backend(bundle, threads), tokenizer=tokenizer, manifest=manifest)
@@ -185,6 +229,15 @@ class Predictor:
 
 def run_batches(backend: Backend, encoded: EncodedCorpus, decode: Any) -> Iterator[tuple[int, np.ndarray]]:
     """Compute and decode every sequence of an encoded corpus.
+
+    Parameters
+    ----------
+    backend : Backend
+        Computes emissions.
+    encoded : EncodedCorpus
+        The sequences.
+    decode : callable
+        Called with emissions (B, T, K) and lengths (B,) of each batch, as the methods of `Decoder` are.
 
     Yields
     ------

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import os
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from seqtag import Corpus, SequenceTagger
+
+LEARNS = {"epochs": 20, "learning_rate": 0.02, "batch_tokens": 100, "averaging": 0.9}
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +23,47 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no data sets in {folder}; set SEQTAG_DATA to their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def corpora() -> dict[str, Corpus]:
+    """Generated sentences whose labels depend on both neighbours of a word: train, dev and test."""
+    from seqtag.datasets import make_tagging
+
+    return make_tagging(sequences=120)
+
+
+@pytest.fixture(scope="session")
+def learned(corpora: dict[str, Corpus]) -> SequenceTagger:
+    """A small tagger with every kind of encoder that has learned `corpora`."""
+    from seqtag import SequenceTagger
+
+    tagger = SequenceTagger(units=24, dropout=0.1, random_state=0, **LEARNS)
+    return tagger.fit(corpora["train"], validation_data=corpora["dev"])
+
+
+@pytest.fixture(scope="session")
+def saved(learned: SequenceTagger, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of `learned`."""
+    return learned.save(tmp_path_factory.mktemp("models") / "learned")
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Callable[..., SequenceTagger]:
+    """Make a tagger that is trained in no time and has learned next to nothing."""
+    from seqtag import SequenceTagger
+
+    defaults = {"encoders": ["words"], "units": 8, "epochs": 1, "neighbour_weight": 0, "random_state": 0}
+    return lambda **params: SequenceTagger(**defaults | params)
+
+
+@pytest.fixture
+def eager() -> Iterator[None]:
+    """Let TensorFlow compute at once: for a few small batches, tracing a graph takes ten times as long."""
+    import tensorflow as tf
+
+    # It always warns that tf.data goes on with graphs, which is right for it.
+    warnings.filterwarnings("ignore", message="Even though the .*run_functions_eagerly", category=UserWarning)
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)

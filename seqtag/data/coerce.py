@@ -38,6 +38,11 @@ def as_sequences(X: Any, y: Any = None, *, tokenizer: str = "whitespace") -> tup
     if isinstance(X, (str, bytes, Mapping, Sequence)) or not isinstance(X, Iterable):
         kind = type(X).__name__
         raise DataError(f"X must be a list of token lists or of strings; got one {kind}. For one sentence pass [X].")
+    if hasattr(X, "itertuples"):  # a table iterates over the names of its columns
+        raise DataError(
+            f"X must be a list of token lists or of strings; got one {type(X).__name__}. For one token a "
+            "row use Corpus.from_frame."
+        )
     sequences = tuple(_as_sequence(element, i, tokenizer) for i, element in enumerate(X))
     return sequences if y is None else _labelled(sequences, y)
 
@@ -57,7 +62,13 @@ def _from_mapping(element: Mapping[str, Any], index: int) -> Sequence:
     if "tokens" not in element:
         raise DataError(f"X[{index}] must have the key 'tokens'; it has {', '.join(map(repr, element)) or 'none'}.")
     columns = {str(name): _strings(values, f"X[{index}][{name!r}]") for name, values in element.items()}
-    return Sequence(columns.pop("tokens"), columns=columns)
+    tokens = columns.pop("tokens")
+    for name, values in columns.items():
+        if len(values) != len(tokens):
+            raise DataError(
+                f"X[{index}][{name!r}] must have one entry a token; got {len(values)} for {len(tokens)} tokens."
+            )
+    return Sequence(tokens, columns=columns)
 
 
 def _strings(values: Any, place: str) -> tuple[str, ...]:
@@ -70,6 +81,8 @@ def _strings(values: Any, place: str) -> tuple[str, ...]:
 
 
 def _labelled(sequences: tuple[Sequence, ...], y: Any) -> tuple[Sequence, ...]:
+    if isinstance(y, (str, bytes, Mapping)) or not isinstance(y, Iterable):
+        raise DataError(f"y must be a list of label lists; got one {type(y).__name__}.")
     labels = list(y.labels if isinstance(y, Corpus) else y)
     if len(labels) != len(sequences):
         raise DataError(f"y must have one label list a sequence; got {len(labels)} for {len(sequences)} sequences.")

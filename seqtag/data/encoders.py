@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Sequence as SequenceOf
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from seqtag.data.corpus import Sequence
 from seqtag.data.lookup import FIRST, Lookup, Spelling, from_dict, index_of, learn_table, look_up, spell
 from seqtag.errors import ConfigError, DataError, near_name
+from seqtag.params import Param, fields
 from seqtag.registry import Registry
 
 
@@ -140,10 +141,16 @@ class Vocabulary:
 
 ENCODERS: Registry[Callable[..., Feature]] = Registry("encoder")
 
+_Size = Annotated[int, Param("encoder", low=1)]
+_Number = Annotated[int, Param("encoder", low=0)]
+_Rate = Annotated[float, Param("encoder", low=0, high=1)]
+_Switch = Annotated[bool, Param("encoder")]
+_Name = Annotated[str, Param("encoder")]
+
 
 @ENCODERS.register("words")
 def fit_words(
-    vocabulary: Vocabulary, *, dim: int = 100, min_count: int = 1, lowercase: bool = True, drop: float = 0.5
+    vocabulary: Vocabulary, *, dim: _Size = 100, min_count: _Size = 1, lowercase: _Switch = True, drop: _Rate = 0.5
 ) -> Feature:
     """Embed the word itself, NFC, digits folded to 0; words seen once are dropped to the unknown at rate ``drop``."""
     fold = ("nfc", "lower", "digits") if lowercase else ("nfc", "digits")
@@ -158,7 +165,7 @@ def fit_words(
 
 @ENCODERS.register("affixes")
 def fit_affixes(
-    vocabulary: Vocabulary, *, dim: int = 16, prefixes: int = 3, suffixes: int = 4, min_count: int = 3
+    vocabulary: Vocabulary, *, dim: _Size = 16, prefixes: _Number = 3, suffixes: _Number = 4, min_count: _Size = 3
 ) -> Feature:
     """Embed prefixes of 1 to ``prefixes`` characters, suffixes of 1 to ``suffixes``, and the word's shape."""
     fold = ("nfc", "lower", "digits")
@@ -172,13 +179,13 @@ def fit_affixes(
 @ENCODERS.register("chars")
 def fit_chars(
     vocabulary: Vocabulary,
-    model: str = "cnn",
+    model: _Name = "cnn",
     *,
-    dim: int = 30,
-    filters: int = 30,
-    min_count: int = 3,
-    length: int = 24,
-    jamo: bool = False,
+    dim: _Size = 30,
+    filters: _Size = 30,
+    min_count: _Size = 3,
+    length: _Size = 24,
+    jamo: _Switch = False,
 ) -> Feature:
     """Read the word's characters with a CNN of width 3 (or a bidirectional cell); ``jamo`` splits Hangul syllables."""
     fold = ("nfc", "jamo") if jamo else ("nfc",)
@@ -191,11 +198,12 @@ def fit_chars(
 
 
 @ENCODERS.register("column")
-def fit_column(vocabulary: Vocabulary, column: str, *, dim: int = 32, min_count: int = 1) -> Feature:
+def fit_column(vocabulary: Vocabulary, column: _Name, *, dim: _Size = 32, min_count: _Size = 1) -> Feature:
     """Embed a column of the corpus as a category."""
     counts = Counter(value for sequence in vocabulary.sequences for value in column_of(sequence, column))
     lookup = _learn(Lookup(("nfc",), "word", 0, ()), counts, min_count)
-    spec = FeatureSpec(f"column_{column}", "ids", "token", lookup.size, dim=dim)
+    name = f"column_{column}".replace("/", "_")  # Keras has no slash in a name
+    spec = FeatureSpec(name, "ids", "token", lookup.size, dim=dim)
     return Feature(spec, (lookup,), column=column)
 
 
@@ -225,16 +233,13 @@ def fit_encoders(choices: Iterable[Any], sequences: Iterable[Sequence]) -> tuple
     Raises
     ------
     ConfigError
-        On an unknown encoder or option, with the near name.
+        On an unknown encoder or option, with the near name, and on a value that an option cannot have.
     """
     vocabulary = Vocabulary.of(sequences)
     features = []
     for choice in choices:
         name, arguments, options = parse_choice(choice)
-        try:
-            features.append(ENCODERS[name](vocabulary, *arguments, **options))
-        except TypeError as error:
-            raise ConfigError(f"encoder {name!r}: {error}.") from error
+        features.append(ENCODERS[name](vocabulary, *arguments, **options))
     names = [feature.spec.name for feature in features]
     if not names or len(set(names)) < len(names):
         raise ConfigError(f"encoders must name at least one encoder and none twice; got {names}.")
@@ -247,15 +252,15 @@ def parse_choice(choice: Any) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
     Raises
     ------
     ConfigError
-        If the encoder or an option is unknown, or the main argument is missing.
+        If the encoder or an option is unknown, a value is not what it must be, or the main argument is missing.
     """
     options = {choice: None} if isinstance(choice, str) else dict(choice) if isinstance(choice, Mapping) else {}
     named = [key for key in options if key in ENCODERS]
     if len(named) != 1:
-        asked = next(iter(options), choice)
+        hint = next(filter(None, (near_name(str(key), ENCODERS) for key in options)), "")
         raise ConfigError(
             f"an encoder must be one of {', '.join(ENCODERS)}, or a mapping with exactly one of them as a key; "
-            f"got {choice!r}.{near_name(str(asked), ENCODERS)}"
+            f"got {choice!r}.{hint}"
         )
     name = named[0]
     main = options.pop(name)
@@ -271,6 +276,11 @@ def parse_choice(choice: Any) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
         raise ConfigError(f"encoder {name!r} needs its {positional[0].name}; write it as {{{name}: ...}}.")
     if main is not None and not positional:
         raise ConfigError(f"encoder {name!r} takes no main argument; got {main!r}.")
+    given = options if main is None else {positional[0].name: main, **options}
+    rules = fields(ENCODERS[name])
+    for key, value in given.items():
+        if why := rules[key].problem(value):
+            raise ConfigError(f"encoder {name!r}: {key} {why}")
     return name, () if main is None else (main,), options
 
 

@@ -33,7 +33,7 @@ FOLDS.add("jamo", lambda token: _HANGUL.sub(lambda run: unicodedata.normalize("N
 
 def _shape(token: str) -> str:
     """Draw a token's shape: X upper, x lower, 0 digit, other marks as they are; runs cut to two."""
-    drawn = []
+    drawn: list[str] = []
     for char in token:
         mark = "X" if char.isupper() else "x" if char.isalpha() else "0" if char.isdigit() else char
         if drawn[-2:] != [mark, mark]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from seqtag.errors import ConfigError
 from seqtag.nn.cells import CELLS, Cell
 from seqtag.registry import Registry
 
@@ -63,7 +64,8 @@ def tagger_graph(model: Any) -> bytes:
     """
     graph = GraphBuilder()
     config = model.get_config()
-    by_type, by_token = [], []
+    by_type: list[str] = []
+    by_token: list[str] = []
     for spec in config["features"]:
         vectors = FEATURES[spec["kind"]](graph, model.get_layer(f"{spec['name']}_vectors"), spec)
         (by_type if spec["level"] == "type" else by_token).append(vectors)
@@ -131,6 +133,8 @@ def recurrent(graph: GraphBuilder, layer: Any, steps: str, lengths: str, last: b
     With ``last``, the last hidden states (directions, B, H) instead.
     """
     cell = CELLS[layer.cell]
+    if cell.onnx is None:
+        raise ConfigError(f"cell {layer.cell!r} has no ONNX operator; such a model answers through Keras.")
     kernels, recurrents, biases = zip(
         *(_onnx_weights(cell, way.get_weights()) for way in layer.ways.values()), strict=True
     )

@@ -139,8 +139,7 @@ class LazyAdam(keras.optimizers.Adam):
         if not isinstance(gradient, tf.IndexedSlices):
             super().update_step(gradient, variable, learning_rate)
             return
-        rows, places = tf.unique(gradient.indices)
-        values = tf.math.unsorted_segment_sum(gradient.values, places, tf.size(rows))
+        rows, values = gradient.indices, gradient.values
         index = self._get_variable_index(variable)
         m, v = (moment[index].value for moment in (self._momentums, self._velocities))
         step = tf.cast(self.iterations + 1, values.dtype)
@@ -153,7 +152,17 @@ class LazyAdam(keras.optimizers.Adam):
         variable.scatter_sub(tf.IndexedSlices(rate * new_m / (tf.sqrt(new_v) + self.epsilon), rows))
 
     def _clip_gradients(self, gradients: list[Any]) -> list[Any]:
+        gradients = [_one_a_row(gradient) for gradient in gradients]
         # Keras would turn the sparse gradients into dense ones to take their norm.
         if not self.global_clipnorm:
             return super()._clip_gradients(gradients)
         return tf.clip_by_global_norm(gradients, self.global_clipnorm)[0]
+
+
+def _one_a_row(gradient: Any) -> Any:
+    """Sum what a sparse gradient holds more than once for a row; its norm is then that of the dense one."""
+    if not isinstance(gradient, tf.IndexedSlices):
+        return gradient
+    rows, places = tf.unique(gradient.indices)
+    values = tf.math.unsorted_segment_sum(gradient.values, places, tf.size(rows))
+    return tf.IndexedSlices(values, rows, gradient.dense_shape)

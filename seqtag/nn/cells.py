@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from seqtag.registry import Registry
@@ -17,8 +17,9 @@ class Cell:
     ----------
     layer : callable
         Makes the Keras layer: ``layer(units, **keras_options)``.
-    onnx : str
-        The ONNX operator that computes it.
+    onnx : str, optional
+        The ONNX operator that computes it. Without one, a model is saved without a graph and answers through Keras,
+        and what follows has no meaning.
     gates : tuple of str
         Blocks of columns in the Keras kernel, in order.
     onnx_gates : tuple of str
@@ -28,10 +29,10 @@ class Cell:
     """
 
     layer: Callable[..., Any]
-    onnx: str
-    gates: tuple[str, ...]
-    onnx_gates: tuple[str, ...]
-    onnx_attributes: dict[str, Any]
+    onnx: str | None = None
+    gates: tuple[str, ...] = ()
+    onnx_gates: tuple[str, ...] = ()
+    onnx_attributes: dict[str, Any] = field(default_factory=dict)
 
 
 CELLS: Registry[Cell] = Registry("cell")

@@ -10,7 +10,9 @@ from keras import ops
 from seqtag.nn.recurrent import reverse, sequence_mask
 
 FORBIDDEN = -1e4
-_FLOOR = 1e-37  # smallest normal float32: the logarithm of what underflowed stays finite, and so does the loss
+# About the smallest normal float32: what underflowed stays finite, and so does the loss. A label that is reached only
+# from labels more than 85 below the best one is thus reached as from 85 below.
+_FLOOR = 1e-37
 
 
 @keras.saving.register_keras_serializable("seqtag")
@@ -56,7 +58,7 @@ class CRF(keras.layers.Layer):
     def scores(self) -> tuple[Any, Any, Any]:
         """Return transitions (K, K), start (K,) and end (K,) with what is forbidden at -10,000."""
         pairs = ((self.transitions, "transitions"), (self.start, "start"), (self.end, "end"))
-        return tuple(_forbid(weight, self.allowed[name]) for weight, name in pairs)  # type: ignore[return-value]
+        return tuple(_forbid(weight, self.allowed[name]) for weight, name in pairs)
 
     def log_likelihood(self, emissions: Any, labels: Any, lengths: Any) -> Any:
         """Return log p(labels | emissions) of each sequence.
@@ -166,9 +168,8 @@ class ForwardBackward:
 
     def expectations(self) -> tuple[Any, Any, Any, Any]:
         """Return expected counts: labels (B, T, K), label pairs (B, K, K), first and last label (B, K)."""
-        labels = ops.softmax(self.alpha + self.beta, axis=-1) * self.mask
-        left, right = self.alpha[:, :-1], self.beta_with_emission[:, 1:]
-        from_, to = (ops.softmax(messages, axis=-1) for messages in (left, right))
+        labels = _softmax(self.alpha + self.beta) * self.mask
+        from_, to = _softmax(self.alpha[:, :-1]), _softmax(self.beta_with_emission[:, 1:])
         powers = ops.exp(self.transitions)
         totals = ops.sum(ops.matmul(from_, powers) * to, axis=-1, keepdims=True)
         share = to * self.mask[:, 1:] / ops.maximum(totals, _FLOOR)
@@ -184,6 +185,11 @@ def _linear(emissions, transitions, start, end, labels, pairs, first, last) -> A
         + ops.sum(start * first, axis=1)
         + ops.sum(end * last, axis=1)
     )
+
+
+def _softmax(scores: Any) -> Any:
+    """Normalise scores over the labels; Keras warns of a softmax over one."""
+    return ops.softmax(scores, axis=-1) if scores.shape[-1] > 1 else ops.ones_like(scores)
 
 
 def _at_last(values: Any, lengths: Any) -> Any:

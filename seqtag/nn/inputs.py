@@ -9,6 +9,8 @@ from keras import ops
 
 from seqtag.data.encoders import FeatureSpec
 from seqtag.data.lookup import PADDING, UNKNOWN
+from seqtag.errors import ConfigError, near_name
+from seqtag.nn.cells import CELLS
 from seqtag.nn.recurrent import Recurrent, sequence_mask
 from seqtag.registry import Registry
 
@@ -190,9 +192,21 @@ def embed_ids(spec: FeatureSpec, ids: Any, seed: int) -> Any:
 
 
 def embed_chars(spec: FeatureSpec, ids: Any, seed: int) -> Any:
-    """Read the characters of each token: (U, L) -> (U, filters)."""
+    """Read the characters of each token: (U, L) -> (U, filters).
+
+    Raises
+    ------
+    ConfigError
+        If the reader is neither ``cnn`` nor a cell, with the near name.
+    """
     if spec.model == "cnn":
         return CharacterCNN(spec.size, spec.dim, spec.filters, seed, name=f"{spec.name}_vectors")(ids)
+    if spec.model not in CELLS:
+        known = ("cnn", *CELLS)
+        raise ConfigError(
+            f"encoder {spec.name!r}: model must be one of {', '.join(known)}; got {spec.model!r}."
+            + near_name(spec.model, known)
+        )
     return CharacterRNN(spec.size, spec.dim, spec.filters, spec.model, seed, name=f"{spec.name}_vectors")(ids)
 
 

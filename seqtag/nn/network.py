@@ -78,7 +78,8 @@ class TaggerModel(keras.Model):
         emissions = keras.layers.Dense(n_labels, kernel_initializer=glorot, name="emissions")(states)
         options = {f"allowed_{name}": table for name, table in (allowed or {}).items()} if decoder == "crf" else {}
         head = HEADS[decoder](name="head", **options)
-        super().__init__(inputs=inputs, outputs=head(emissions), **kwargs)
+        # A name of its own would count the models of this process, and two equal runs save two manifests.
+        super().__init__(inputs=inputs, outputs=head(emissions), **{"name": "tagger", **kwargs})
 
         # === Configuration ===
         self.head = head
@@ -201,7 +202,7 @@ def _seeds(seed: int):
 
 def named_weights(model: keras.Model) -> dict[str, np.ndarray]:
     """Return a model's weights by their paths."""
-    return {variable.path: np.array(variable) for variable in model.weights}
+    return {variable.path: variable.numpy() for variable in model.weights}
 
 
 def restore(config: dict[str, Any], weights: dict[str, np.ndarray]) -> keras.Model:

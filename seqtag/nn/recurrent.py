@@ -9,8 +9,12 @@ import keras
 from keras import ops
 
 from seqtag.nn.cells import CELLS
+from seqtag.registry import Registry
 
-DIRECTIONS = ("forward", "backward", "both")
+DIRECTIONS: Registry[tuple[str, ...]] = Registry("direction")
+DIRECTIONS.add("forward", ("forward",))
+DIRECTIONS.add("backward", ("backward",))
+DIRECTIONS.add("both", ("forward", "backward"))
 
 
 @keras.saving.register_keras_serializable("seqtag")
@@ -40,17 +44,19 @@ class Recurrent(keras.layers.Layer):
         self.direction = direction
         self.seed = seed
         self.supports_jit = False  # one XLA compilation a shape costs more than it gives (see docs/architecture.md)
-        ways = [way for way in ("forward", "backward") if direction in (way, "both")]
-        self.ways = {way: self._make(way, seed + i) for i, way in enumerate(ways)}
+        self.ways = {way: self._make(way, seed + i) for i, way in enumerate(DIRECTIONS[direction])}
 
     def _make(self, way: str, seed: int) -> Any:
-        return CELLS[self.cell].layer(
+        layer = CELLS[self.cell].layer(
             self.units,
             return_sequences=True,
             kernel_initializer=keras.initializers.GlorotUniform(seed=seed),
             recurrent_initializer=keras.initializers.Orthogonal(seed=seed + 1),
             name=way,
         )
+        if hasattr(layer, "cell"):
+            layer.cell.name = f"{self.cell}_cell"  # Keras would count the cells of a process, and so rename weights
+        return layer
 
     def build(self, inputs_shape: tuple[int | None, ...], lengths_shape: tuple[int | None, ...] | None = None) -> None:
         """Make the weights for inputs of shape (B, T, D)."""

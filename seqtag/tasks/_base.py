@@ -82,10 +82,18 @@ class SequenceEstimator(BaseEstimator):
             raise BundleError(f"{cls.__name__} loads models of the task {cls.task!r}; this one is of {found!r}.")
         try:
             estimator = cls(**bundle.manifest["params"])
-        except TypeError as error:
+        except (KeyError, TypeError) as error:
             raise BundleError(f"the model's parameters are not those of {cls.__name__}: {error}.") from error
         estimator._set_bundle(bundle)
         return estimator
+
+    def __sklearn_tags__(self) -> Any:
+        """Tell scikit-learn that X holds sequences of strings, not the rows of a table."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.string = True
+        tags.target_tags.multi_output = True
+        return tags
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "bundle_")
@@ -113,3 +121,12 @@ def environment() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def plain(value: Any) -> Any:
+    """Turn tuples and NumPy's numbers into what JSON holds."""
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    return value.item() if hasattr(value, "dtype") else value

@@ -12,7 +12,7 @@ from seqtag.data.schemes import SCHEMES
 from seqtag.export.onnx import tagger_graph
 from seqtag.nn.cells import CELLS
 from seqtag.predictor import Decoder
-from seqtag.tasks._base import SequenceEstimator, environment
+from seqtag.tasks._base import SequenceEstimator, environment, plain
 
 
 def make_bundle(
@@ -38,7 +38,7 @@ def make_bundle(
     history : History
         How training went.
     facts : mapping
-        ``seconds``, ``train_tokens`` and ``seed``.
+        ``seconds``, ``train_tokens``, ``development_sequences`` and ``seed``.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def make_bundle(
     """
     from seqtag.nn.network import named_weights
 
-    params = {name: _plain(value) for name, value in estimator.get_params(deep=False).items()}
+    params = {name: plain(value) for name, value in estimator.get_params(deep=False).items()}
     manifest = {
         "seqtag": environment()["seqtag"],
         "task": estimator.task,
@@ -66,7 +66,7 @@ def make_bundle(
         "metrics.json": dump_json(trained),
         "README.md": model_card(manifest, trained).encode(),
     }
-    if CELLS[params["cell"]].onnx:
+    if _can_export(manifest["network"]):
         files["model.onnx"] = tagger_graph(model)
     return Bundle(manifest, files)
 
@@ -75,7 +75,8 @@ def model_card(manifest: Mapping[str, Any], trained: Mapping[str, Any]) -> str:
     """Word what a model is, how it was made and how to use it."""
     params, history = manifest["params"], trained["history"]
     metric = "span F1" if SCHEMES[manifest["scheme"]].has_spans else "accuracy"
-    score = f"{history['score'][history['best_epoch']]:.4f}" if history["score"] else "none"
+    score = f"{history['score'][history['best_epoch']]:.4f} (epoch {history['best_epoch'] + 1})"
+    reached = f"Best development {metric}: {score}" if trained["development_sequences"] else "No development data"
     labels = ", ".join(manifest["labels"][:40]) + (" …" if len(manifest["labels"]) > 40 else "")
     way = "bidirectional " if params["bidirectional"] else ""
     return f"""# A seqtag tagger
@@ -85,7 +86,7 @@ def model_card(manifest: Mapping[str, Any], trained: Mapping[str, Any]) -> str:
 * Labels ({len(manifest["labels"])}, scheme {manifest["scheme"]}): {labels}
 * Trained on {trained["train_tokens"]:,} tokens in {trained["seconds"]:.0f} s
 * {len(history["loss"])} epochs, seed {trained["seed"]}
-* Best development {metric}: {score} (epoch {history["best_epoch"] + 1})
+* {reached}
 * Made with seqtag {manifest["seqtag"]}
 
 ```python
@@ -95,10 +96,7 @@ load("this/folder").predict([["A", "list", "of", "tokens"]])
 """
 
 
-def _plain(value: Any) -> Any:
-    """Turn tuples and NumPy numbers into what JSON holds."""
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    return value.item() if hasattr(value, "dtype") else value
+def _can_export(network: Mapping[str, Any]) -> bool:
+    """Tell whether ONNX has an operator for every cell of a network, those that read characters included."""
+    readers = {spec["model"] for spec in network["features"] if spec["kind"] == "chars"} - {"cnn"}
+    return all(CELLS[cell].onnx for cell in {network["cell"], *readers})

@@ -13,6 +13,10 @@ from seqtag.data.encoders import Feature
 from seqtag.data.lookup import FIRST, Lookup
 from seqtag.errors import ConfigError
 
+AUXILIARY = "neighbour_words/"  # weights of the loss that only training has: either model may lack them
+NEEDED = "init_from needs the same network"
+REMEDY = "Give the parameters that the saved model was made with."
+
 
 @dataclass(frozen=True)
 class WarmStart:
@@ -38,6 +42,8 @@ class WarmStart:
         if path is None:
             return cls()
         bundle = Bundle.read(path)
+        if bundle.manifest["task"] != "tagging":
+            raise ConfigError(f"init_from must name a saved tagger; {path} is of the task {bundle.manifest['task']!r}.")
         features = tuple(Feature.from_dict(state) for state in bundle.json("vocabulary.json"))
         return cls(features, tuple(bundle.manifest["labels"]), bundle.arrays("weights.npz"))
 
@@ -55,13 +61,20 @@ class WarmStart:
         """
         if self.weights is None:
             return new
-        names = [[feature.spec.name for feature in features] for features in (self.old, new)]
-        if names[0] != names[1]:
-            raise ConfigError(f"init_from needs the same encoders; the saved model has {names[0]}, got {names[1]}.")
+        before, after = ([_reading(feature) for feature in features] for features in (self.old, new))
+        if before != after:
+            raise ConfigError(f"init_from needs the same encoders; the saved model has {before}, got {after}.")
         return tuple(_extend(old, feature) for old, feature in zip(self.old, new, strict=True))
 
-    def copy_weights(self, model: Any, features: tuple[Feature, ...], labels: SequenceOf[str]) -> None:
+    def copy_weights(self, model: Any, features: tuple[Feature, ...]) -> None:
         """Copy the old weights into a model built for the extended encoders and labels.
+
+        Parameters
+        ----------
+        model : keras.Model
+            Built; its first labels are the old ones.
+        features : tuple of Feature
+            What `extend` gave.
 
         Raises
         ------
@@ -71,25 +84,39 @@ class WarmStart:
         if self.weights is None:
             return
         rows = {f"{f.spec.name}_vectors": _kept_rows(old, f) for old, f in zip(self.old, features, strict=True)}
-        kept = len(self.old_labels)
-        for variable in model.weights:
-            old = self.weights.get(variable.path)
-            value = np.array(variable)
-            owner, _, last = variable.path.partition("/")
-            if old is None or (owner == "neighbour_words" and last == "frequencies"):
+        variables = {variable.path: variable for variable in model.weights}
+        for path in sorted(variables.keys() ^ self.weights.keys()):
+            if not path.startswith(AUXILIARY):
+                raise ConfigError(f"{NEEDED}; only one of the two has the weight {path}. {REMEDY}")
+        for path, old in self.weights.items():
+            if path not in variables or path == f"{AUXILIARY}frequencies":
                 continue
-            if last.endswith("embeddings") and owner in rows:
-                value[rows[owner]] = old
-            elif owner in ("emissions", "head"):
-                value[tuple(slice(0, kept) if axis == len(labels) else slice(None) for axis in value.shape)] = old
-            elif old.shape == value.shape:
-                value = old
-            else:
+            value = np.array(variables[path].numpy())
+            place = self._place(path, value.ndim, rows)
+            if value[place].shape != old.shape:
                 raise ConfigError(
-                    f"init_from needs the same network; {variable.path} has the shape {old.shape} in the saved model "
-                    f"and {value.shape} here. Give the parameters that the saved model was made with."
+                    f"{NEEDED}; {path} has the shape {old.shape} in the saved model and {value.shape} here. {REMEDY}"
                 )
-            variable.assign(value)
+            value[place] = old
+            variables[path].assign(value)
+
+    def _place(self, path: str, ndim: int, rows: dict[str, np.ndarray]) -> Any:
+        """Say where in a new weight the old one stands: at the rows of old ids, at the old labels, or everywhere."""
+        owner, _, last = path.partition("/")
+        labels = slice(len(self.old_labels))
+        if owner in rows and last.endswith("embeddings"):
+            return rows[owner]
+        if owner == "emissions":
+            return (..., labels)
+        return (labels,) * ndim if owner == "head" else ...
+
+
+def _reading(feature: Feature) -> str:
+    """Word what an encoder does to a token, its table left aside."""
+    steps = [f"{'+'.join(lookup.fold)} {lookup.part} {lookup.length or ''}".rstrip() for lookup in feature.lookups]
+    if feature.spelling is not None:
+        steps = [f"{'+'.join(feature.spelling.fold)} spelling {feature.spelling.length}"]
+    return f"{feature.spec.name} ({', '.join(steps)})"
 
 
 def _extend(old: Feature, new: Feature) -> Feature:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -41,11 +42,18 @@ def token_weights(
 
 
 def _sample_weights(sample_weight: Any, n: int) -> np.ndarray:
-    weights = np.ones(n) if sample_weight is None else np.asarray(sample_weight, np.float64)
-    if weights.shape != (n,) or not np.isfinite(weights).all() or (weights < 0).any():
-        raise DataError(
-            f"sample_weight must have one number of at least 0 a sequence, shape ({n},); got shape {weights.shape}."
-        )
+    if sample_weight is None:
+        return np.ones(n)
+    expected = f"sample_weight must have one number of at least 0 a sequence, shape ({n},); got"
+    try:
+        weights = np.asarray(sample_weight, np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{expected} {sample_weight!r:.60} ({error}).") from error
+    if weights.shape != (n,):
+        raise DataError(f"{expected} the shape {weights.shape}.")
+    wrong = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+    if len(wrong):
+        raise DataError(f"{expected} {weights[wrong[0]]} for sequence {wrong[0]}.")
     return weights
 
 
@@ -59,6 +67,6 @@ def _class_weights(counts: Counter[str], class_weight: dict[str, float] | str | 
             raise ParameterError(
                 f"class_weight must name labels of the training data; got {label!r}.{near_name(str(label), counts)}"
             )
-        if not isinstance(weight, (int, float)) or not 0 <= weight < float("inf"):
+        if not isinstance(weight, Real) or not 0 <= weight < float("inf"):
             raise ParameterError(f"class_weight[{label!r}] must be a number of at least 0; got {weight!r}.")
     return {label: float(given.get(label, 1.0)) for label in counts}

@@ -23,7 +23,7 @@ from seqtag.errors import DataError
 from seqtag.nn.cells import CELLS
 from seqtag.params import Param, check_params
 from seqtag.predictor import Decoder, run_batches
-from seqtag.tasks._base import SequenceEstimator
+from seqtag.tasks._base import SequenceEstimator, plain
 from seqtag.tasks._tagger_bundle import make_bundle
 from seqtag.tasks._warm_start import WarmStart
 from seqtag.tasks._weights import token_weights
@@ -202,13 +202,14 @@ class SequenceTagger(SequenceEstimator):
         """
         check_params(self)
         began = time.perf_counter()
-        seed = int(np.random.SeedSequence().generate_state(1)[0]) if self.random_state is None else self.random_state
+        drawn = np.random.SeedSequence().generate_state(1)[0]
+        seed = int(drawn if self.random_state is None else self.random_state)
         data = _prepare(as_sequences(X, y, tokenizer=self.tokenizer), self.scheme, self.invalid_tags)
+        data = replace(data, weights=token_weights(data.sequences, sample_weight, self.class_weight)).without_empty()
         dev = self._development(validation_data)
-        weights = token_weights(data.sequences, sample_weight, self.class_weight)
         if dev is None and self.validation_fraction:
-            data, weights, dev = _hold_out(data, weights, self.validation_fraction, seed)
-        self._train(data, weights, dev, seed, callbacks, began)
+            data, dev = _hold_out(data, self.validation_fraction, seed)
+        self._train(data, dev, seed, callbacks, began)
         return self
 
     def predict(self, X: Iterable[Any]) -> np.ndarray:
@@ -232,8 +233,17 @@ class SequenceTagger(SequenceEstimator):
         return _object_array(self.predictor_.predict_proba(X))
 
     def score(self, X: Iterable[Any], y: Iterable[Any] | None = None) -> float:
-        """Return the span F1 of the predictions (token accuracy where the labels write no spans)."""
+        """Return the span F1 of the predictions (token accuracy where the labels write no spans).
+
+        Parameters
+        ----------
+        X : iterable
+            As for `fit`.
+        y : iterable of list of str, optional
+            The right labels; not needed where the sequences carry them.
+        """
         sequences = as_sequences(X, y, tokenizer=self.tokenizer)
+        _check_labelled(sequences, "sequence to score")
         gold = [list(sequence.labels or ()) for sequence in sequences]
         return metrics.score(gold, self.predictor_.predict(sequences), self.scheme_)
 
@@ -263,6 +273,9 @@ class SequenceTagger(SequenceEstimator):
         """Coerce the validation data; its labels stay as they are, so that the score is that of the file."""
         if validation_data is None:
             return None
+        is_pair = isinstance(validation_data, (tuple, list)) and len(validation_data) == 2
+        if not isinstance(validation_data, Corpus) and not is_pair:
+            raise DataError(f"validation_data must be a pair (X, y) or a Corpus; got {type(validation_data).__name__}.")
         X, y = (validation_data, None) if isinstance(validation_data, Corpus) else validation_data
         sequences = tuple(s for s in as_sequences(X, y, tokenizer=self.tokenizer) if len(s))
         if not sequences or any(sequence.labels is None for sequence in sequences):
@@ -270,40 +283,65 @@ class SequenceTagger(SequenceEstimator):
         return sequences
 
     def _train(
-        self,
-        data: _Data,
-        weights: list[np.ndarray] | None,
-        dev: tuple[Sequence, ...] | None,
-        seed: int,
-        callbacks: SequenceOf[Any],
-        began: float,
+        self, data: _Data, dev: tuple[Sequence, ...] | None, seed: int, callbacks: SequenceOf[Any], began: float
     ) -> None:
-        from seqtag.nn.network import build_tagger
-        from seqtag.training import loop
-        from seqtag.training.schedule import auto_epochs
-
         start = WarmStart.of(self.init_from)
-        features = start.extend(fit_encoders(self.encoders, data.sequences))
+        features = start.extend(fit_encoders(plain(self.encoders), data.sequences))
         labels = start.labels(data.labels)
+
+        from seqtag.training import loop  # only now: it starts TensorFlow, and what was wrong so far is told at once
+
         allowed = data.allowed(labels)
-        model = build_tagger(
+        model = self._network(features, labels, allowed, seed)
+        start.copy_weights(model, features)
+        _set_frequencies(model, features)
+        encoded = EncodedCorpus(features, data.sequences, data.targets(labels), data.weights)
+        score = None
+        if dev is not None:
+            gold = [list(sequence.labels or ()) for sequence in dev]
+            score = partial(_score, model, labels, allowed, data.scheme, EncodedCorpus(features, dev), gold)
+        history = loop.fit(
+            model,
+            encoded,
+            self._settings(encoded.n_tokens, seed),
+            score=score,
+            callbacks=[*self._progress(data.scheme), *callbacks],
+        )
+        facts = {
+            "seconds": time.perf_counter() - began,
+            "train_tokens": encoded.n_tokens,
+            "development_sequences": len(dev or ()),
+            "seed": seed,
+        }
+        decoder = _decoder(model, labels, allowed, data.scheme)
+        self._set_bundle(make_bundle(self, model, features, decoder, history, facts))
+        self._model = model
+
+    def _network(
+        self, features: tuple[Feature, ...], labels: SequenceOf[str], allowed: dict[str, np.ndarray], seed: int
+    ) -> Any:
+        from seqtag.nn.network import build_tagger
+
+        return build_tagger(
             [feature.spec for feature in features],
             len(labels),
             cell=self.cell,
-            units=self.units,
-            layers=self.layers,
+            units=int(self.units),
+            layers=int(self.layers),
             bidirectional=self.bidirectional,
             decoder=self.decoder,
-            dropout=self.dropout,
-            neighbour_words=self.neighbour_weight > 0 and features[0].spec.name == "words",
+            dropout=float(self.dropout),
+            neighbour_words=self.neighbour_weight > 0,
             allowed={name: table.tolist() for name, table in allowed.items()},
             seed=seed,
         )
-        start.copy_weights(model, features, labels)
-        _set_frequencies(model, features)
-        encoded = EncodedCorpus(features, data.sequences, data.targets(labels), weights)
-        settings = loop.Settings(
-            epochs=auto_epochs(encoded.n_tokens) if self.epochs == "auto" else int(self.epochs),
+
+    def _settings(self, n_tokens: int, seed: int) -> Any:
+        from seqtag.training.loop import Settings
+        from seqtag.training.schedule import auto_epochs
+
+        return Settings(
+            epochs=auto_epochs(n_tokens) if self.epochs == "auto" else int(self.epochs),
             batch_tokens=self.batch_tokens,
             learning_rate=self.learning_rate,
             warmup_steps=self.warmup_steps,
@@ -313,23 +351,6 @@ class SequenceTagger(SequenceEstimator):
             neighbour_weight=self.neighbour_weight,
             seed=seed,
         )
-        scheme = data.scheme
-        score = None
-        if dev is not None:
-            gold = [list(sequence.labels or ()) for sequence in dev]
-            score = partial(_score, model, labels, allowed, scheme, EncodedCorpus(features, dev), gold)
-        history = loop.fit(model, encoded, settings, score=score, callbacks=[*self._progress(scheme), *callbacks])
-        decoder = _decoder(model, labels, allowed, scheme)
-        bundle = make_bundle(
-            self,
-            model,
-            features,
-            decoder,
-            history,
-            {"seconds": time.perf_counter() - began, "train_tokens": encoded.n_tokens, "seed": seed},
-        )
-        self._set_bundle(bundle)
-        self._model = model
 
     def _progress(self, scheme: str) -> list[Any]:
         from seqtag.training.progress import LogEpochs, ProgressBar
@@ -340,11 +361,12 @@ class SequenceTagger(SequenceEstimator):
 
 @dataclass(frozen=True)
 class _Data:
-    """Training sequences that are not empty, in a known scheme."""
+    """Training sequences in a known scheme, and the weights of their tokens where they differ."""
 
     sequences: tuple[Sequence, ...]
     scheme: str
     allow_seen: bool
+    weights: list[np.ndarray] | None = None
 
     @property
     def labels(self) -> list[str]:
@@ -366,23 +388,37 @@ class _Data:
         ids = {label: i for i, label in enumerate(labels)}
         return [np.array([ids[label] for label in sequence.labels or ()], np.int32) for sequence in self.sequences]
 
+    def select(self, places: Iterable[int]) -> _Data:
+        """Return the sequences at these places, with their weights."""
+        places = list(places)
+        weights = None if self.weights is None else [self.weights[i] for i in places]
+        return replace(self, sequences=tuple(self.sequences[i] for i in places), weights=weights)
+
+    def without_empty(self) -> _Data:
+        """Return the sequences that have tokens: nothing can be learnt from the others."""
+        return self.select(i for i, sequence in enumerate(self.sequences) if len(sequence))
+
 
 def _prepare(sequences: tuple[Sequence, ...], scheme: str, invalid_tags: str) -> _Data:
     """Settle the scheme and deal with labels that break it."""
-    for i, sequence in enumerate(sequences):
-        if sequence.labels is None:
-            raise DataError(f"every training sequence must have labels; sequence {i} has none. Pass y.")
+    _check_labelled(sequences, "training sequence")
     gold = [list(sequence.labels or ()) for sequence in sequences]
     if not any(gold):
         raise DataError(f"training needs at least one token; got {len(gold)} sequences, all empty.")
     known = schemes.detect(gold) if scheme == "auto" else scheme
     broken = [(i, found) for i, labels in enumerate(gold) if (found := schemes.problems(labels, known))]
-    if broken:
-        _warn(sequences, broken, known, invalid_tags)
     if invalid_tags == "repair":
         mended = {i: tuple(schemes.repair(gold[i], known)) for i, _ in broken}
         sequences = tuple(replace(s, labels=mended[i]) if i in mended else s for i, s in enumerate(sequences))
+    if broken:
+        _warn(sequences, broken, known, invalid_tags)
     return _Data(sequences, known, invalid_tags == "allow")
+
+
+def _check_labelled(sequences: tuple[Sequence, ...], what: str) -> None:
+    for i, sequence in enumerate(sequences):
+        if sequence.labels is None:
+            raise DataError(f"every {what} must have labels; sequence {i} has none. Pass y.")
 
 
 def _warn(sequences: tuple[Sequence, ...], broken: list[Any], scheme: str, invalid_tags: str) -> None:
@@ -400,17 +436,12 @@ def _warn(sequences: tuple[Sequence, ...], broken: list[Any], scheme: str, inval
     )
 
 
-def _hold_out(
-    data: _Data, weights: list[np.ndarray] | None, fraction: float, seed: int
-) -> tuple[_Data, list[np.ndarray] | None, tuple[Sequence, ...] | None]:
+def _hold_out(data: _Data, fraction: float, seed: int) -> tuple[_Data, tuple[Sequence, ...] | None]:
     """Hold a part of the training data out; a single sequence cannot be split."""
     order = np.random.default_rng(seed).permutation(len(data.sequences))
     size = min(max(1, round(len(order) * fraction)), len(order) - 1)
     held, kept = sorted(order[:size]), sorted(order[size:])
-    dev = tuple(data.sequences[i] for i in held if len(data.sequences[i])) or None
-    if weights is not None:
-        weights = [weights[i] for i in kept]
-    return replace(data, sequences=tuple(data.sequences[i] for i in kept)), weights, dev
+    return data.select(kept), data.select(held).sequences or None
 
 
 def _set_frequencies(model: Any, features: tuple[Feature, ...]) -> None:
@@ -418,7 +449,7 @@ def _set_frequencies(model: Any, features: tuple[Feature, ...]) -> None:
     auxiliary = next((layer for layer in model.layers if layer.name == "neighbour_words"), None)
     if auxiliary is None:
         return
-    words = features[0]
+    words = next(feature for feature in features if feature.spec.name == "words")
     counts = np.array(words.counts, np.float64)
     dropped = counts[words.spec.rare_from :] * words.spec.drop
     counts[words.spec.rare_from :] -= dropped

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import keras
-import numpy as np
 
 EVERY = 5  # steps between two updates: the mean hardly changes, and a large embedding is not read at every step
 
@@ -28,18 +27,21 @@ class AveragedWeights:
         self.model = model
         self.decay = decay
         self.steps = 0
-        self._mean = [keras.Variable(v.value, trainable=False, name=f"mean_{i}") for i, v in enumerate(self._weights())]
+        self._averaged = 0
+        # Copies: a keras.Variable made from another one's tensor would be that one.
+        self._mean = [keras.Variable(weight.numpy(), trainable=False) for weight in self._weights()]
 
     def step(self) -> None:
         """Count one step of training; update the mean at every fifth."""
         self.steps += 1
-        if self.steps % EVERY == 0:
-            self._update(min(self.decay, (1 + self.steps) / (10 + self.steps)) ** EVERY)
+        if self.steps - self._averaged >= EVERY:
+            self._update()
 
     @contextmanager
     def swapped_in(self) -> Iterator[None]:
         """Put the mean into the model, and the trained weights back afterwards."""
-        trained = [np.array(v.value) for v in self._weights()]
+        self._update()
+        trained = [weight.numpy() for weight in self._weights()]
         for weight, mean in zip(self._weights(), self._mean, strict=True):
             weight.assign(mean.value)
         try:
@@ -48,7 +50,10 @@ class AveragedWeights:
             for weight, value in zip(self._weights(), trained, strict=True):
                 weight.assign(value)
 
-    def _update(self, decay: float) -> None:
+    def _update(self) -> None:
+        """Take the weights in, for all steps since the last time."""
+        decay = min(self.decay, (1 + self.steps) / (10 + self.steps)) ** (self.steps - self._averaged)
+        self._averaged = self.steps
         for weight, mean in zip(self._weights(), self._mean, strict=True):
             mean.assign(mean.value * decay + weight.value * (1.0 - decay))
 

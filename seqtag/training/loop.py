@@ -109,7 +109,9 @@ def fit(
     batches = BatchStream(data, settings)
     total = batches.steps * settings.epochs
     rate = WarmupLinear(settings.learning_rate, min(settings.warmup_steps, max(1, total // 10)), total)
-    model.compile(make_optimizer(rate, settings.clip_norm))
+    optimizer = make_optimizer(rate, settings.clip_norm)
+    optimizer.build(model.trainable_variables)  # variables made while tracing would have the step traced twice
+    model.compile(optimizer)
     keeper = Keeper(AveragedWeights(model, settings.averaging), data.n_tokens, settings, total, score)
     dataset = as_dataset(model, batches)
     model.fit(

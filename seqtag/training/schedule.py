@@ -19,7 +19,7 @@ def auto_epochs(n_tokens: int) -> int:
 
 @keras.saving.register_keras_serializable("seqtag")
 class WarmupLinear(keras.optimizers.schedules.LearningRateSchedule):
-    """Rise linearly to the peak rate, then fall linearly to zero at the last step.
+    """Rise linearly to the peak rate, then fall linearly, to reach zero one step after the last.
 
     Parameters
     ----------

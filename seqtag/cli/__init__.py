@@ -1,0 +1,270 @@
+"""The command line: each command is a thin shell over a function of the library.
+
+Results go to standard output, everything else to standard error. An error of seqtag ends a command with status 1,
+one of usage or configuration with 2. What is heavy is imported inside the command that needs it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+import typer.core
+
+import seqtag
+from seqtag.cli._start import log_to_stderr, set_threads, start_keras, tell
+from seqtag.cli._streams import arriving_lines, open_input, open_output, wants_color
+from seqtag.errors import ConfigError, SeqtagError
+
+if TYPE_CHECKING:
+    from seqtag.data.corpus import Sequence
+    from seqtag.predictor import Predictor
+
+
+class Output(StrEnum):
+    """How predictions are written."""
+
+    text = "text"
+    jsonl = "jsonl"
+    conll = "conll"
+
+
+class Split(StrEnum):
+    """A part of a model's own data."""
+
+    train = "train"
+    dev = "dev"
+    test = "test"
+
+
+class Mode(StrEnum):
+    """How spans are counted."""
+
+    conlleval = "conlleval"
+    strict = "strict"
+
+
+class Commands(typer.core.TyperGroup):
+    """Turns an error into a line on standard error and an exit status."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()  # here, where a reader that has gone away ends the command quietly
+        except SeqtagError as error:
+            tell(f"error: {error}")
+            raise typer.Exit(2 if isinstance(error, ConfigError) else 1) from error
+        except KeyboardInterrupt:
+            tell("interrupted")
+            raise typer.Exit(130) from None
+        return result
+
+
+def examples(*lines: str) -> str:
+    """Write the end of a command's help; the backspace keeps the lines as they are."""
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
+
+
+app = typer.Typer(cls=Commands, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file; the folder configs/ has some.")]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a trained model.")]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="A value to use instead of the file's: model.units=128."),
+]
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+def show(text: str) -> None:
+    """Print a result."""
+    print(text)  # noqa: T201
+
+
+@app.callback(
+    invoke_without_command=True,
+    epilog=examples(
+        "seqtag train configs/demo.yaml",
+        "seqtag evaluate runs/demo --split test",
+        'seqtag predict runs/demo --text "return self . size"',
+    ),
+)
+def start(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+) -> None:
+    """Sequence labeling: train taggers, score them, tag text."""
+    log_to_stderr()
+    if version:
+        show(f"seqtag {seqtag.__version__}")
+    elif context.invoked_subcommand is None:
+        show(context.get_help())
+
+
+@app.command(
+    epilog=examples(
+        "seqtag train configs/ewt_pos.yaml",
+        "seqtag train configs/ewt_pos.yaml --set model.units=128 --output runs/small",
+    )
+)
+def train(
+    config: ConfigFile,
+    set_: Sets = None,
+    output: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Folder of the model, instead of the file's.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", min=0, help="Seed, instead of the file's.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the scores and nothing else.")] = False,
+) -> None:
+    """Train what a configuration says, score it and save it."""
+    set_threads()
+    from seqtag import experiment
+    from seqtag.config import load_config
+
+    settings = load_config(config, set_ or ())
+    settings = replace(settings, output=output or settings.output, seed=settings.seed if seed is None else seed)
+    experiment.check_output(settings.output)
+    corpora = experiment.read_corpora(settings.data)
+    start_keras()
+    result = experiment.run(settings, corpora=corpora, verbose=0 if quiet else 1, say=None if quiet else tell)
+    show(experiment.score_table(result.evaluations))
+
+
+@app.command(
+    epilog=examples(
+        "seqtag evaluate runs/ewt_pos --split test",
+        "seqtag evaluate runs/ner --data more.conll --mode strict --json",
+    )
+)
+def evaluate(
+    run: Run,
+    split: Annotated[Split, typer.Option(help="The part of the model's own data.")] = Split.test,
+    data: Annotated[Path | None, typer.Option(metavar="FILE", help="Another labelled file instead.")] = None,
+    format: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="That file's format (conll, conllu, jsonl, csv), if not the model's own files'."
+        ),
+    ] = None,
+    mode: Annotated[Mode, typer.Option(help="How spans are counted whose tags break the scheme.")] = Mode.conlleval,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
+) -> None:
+    """Score a trained model beside a baseline.
+
+    The baseline labels each word as the training data labels it most often.
+    """
+    from seqtag import experiment
+
+    scores = experiment.evaluate(run, split.value, data, format=format, mode=mode.value)
+    if as_json:
+        show(json.dumps(scores.to_dict(), ensure_ascii=False, indent=1))
+    else:
+        show(f"{scores.report.to_text()}\n{experiment.score_table((scores,))}")
+
+
+@app.command(
+    epilog=examples(
+        'seqtag predict runs/ewt_pos --text "Ada moved to Paris in May ."',
+        "cat notes.txt | seqtag predict runs/ner - --format jsonl > tags.jsonl",
+    )
+)
+def predict(
+    run: Run,
+    file: Annotated[
+        str | None,
+        typer.Argument(metavar="FILE|-", help="Text with one sentence a line, plain or .gz; - is standard input."),
+    ] = None,
+    text: Annotated[
+        list[str] | None, typer.Option(metavar="SENTENCE", help="A sentence; may be given several times.")
+    ] = None,
+    format: Annotated[Output, typer.Option(help="How to write what was found.")] = Output.text,
+    tokenizer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="What cuts a line into tokens (whitespace, words), instead of the model's own."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="File to write to; it is there when it is complete.")
+    ] = None,
+) -> None:
+    """Tag sentences, a file's lines or standard input."""
+    from seqtag.data.coerce import as_sequences
+    from seqtag.predictor import Predictor
+
+    if (file is None) == (not text):
+        raise typer.BadParameter("give a file, - for standard input, or --text once or more often.")
+    with contextlib.ExitStack() as stack:
+        predictor = stack.enter_context(Predictor.load(run))
+        blocks = [text] if file is None else arriving_lines(stack.enter_context(open_input(file)), file)
+        out = stack.enter_context(open_output(output))
+        write = _writer(predictor, format, color=wants_color(out))
+        for block in blocks:
+            for sequence in predictor.stream(as_sequences(block, tokenizer=tokenizer or predictor.tokenizer)):
+                out.write(write(sequence))
+            out.flush()
+
+
+def _writer(predictor: Predictor, format: Output, color: bool) -> Callable[[Sequence], str]:
+    """Return the function that writes a labelled sequence."""
+    from seqtag import render
+    from seqtag.data.schemes import SCHEMES
+
+    if format is Output.conll:
+        return lambda sequence: render.to_columns(sequence) + "\n"
+    if format is Output.jsonl:
+        return lambda sequence: render.to_json(sequence, predictor.spans(sequence)) + "\n"
+    if SCHEMES[predictor.scheme].has_spans:
+        return lambda sequence: render.to_text(sequence, predictor.spans(sequence), color=color) + "\n"
+    return lambda sequence: render.to_text(sequence, color=color) + "\n"
+
+
+@app.command(epilog=examples("seqtag check configs/conll2000.yaml --set data.dev=0.2"))
+def check(config: ConfigFile, set_: Sets = None) -> None:
+    """Check a configuration and its data, without training.
+
+    Standard output gets the complete configuration, standard error the counts of what was read.
+    """
+    from seqtag import experiment
+    from seqtag.config import load_config
+
+    settings = load_config(config, set_ or ())
+    experiment.check_output(settings.output)
+    corpora = experiment.read_corpora(settings.data)
+    tell(experiment.summary(corpora) + "\n")
+    experiment.warn_of_unseen(corpora)
+    experiment.check_columns(settings, corpora)
+    show(settings.to_yaml().rstrip())
+
+
+@app.command(epilog=examples("seqtag schema > seqtag.schema.json"))
+def schema() -> None:
+    """Print the JSON Schema of configurations, for editors."""
+    from seqtag.config import json_schema
+
+    show(json.dumps(json_schema(), ensure_ascii=False, indent=1))
+
+
+@app.command(epilog=examples("seqtag data", "seqtag data ud_english_ewt"))
+def data(name: Annotated[str | None, typer.Argument(metavar="NAME", help="One data set.")] = None) -> None:
+    """List the data sets, or show all about one."""
+    from seqtag import datasets, render
+
+    if name is not None:
+        show(datasets.describe(name))
+        return
+    about = [datasets.DATASETS[known] for known in datasets.DATASETS]
+    rows = [[one.name, one.title, one.task, one.language, one.licence] for one in about]
+    show(render.table(rows, ["NAME", "TITLE", "TASK", "LANGUAGE", "LICENCE"]))

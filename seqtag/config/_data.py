@@ -1,0 +1,118 @@
+"""The section ``data``: a data set by name, or files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from seqtag.config._fields import dataset_options, mapping_of, options_of, refuse_unknown, value_of
+from seqtag.config._yaml import Document, KeyPath
+from seqtag.data.readers import READERS, detect_format
+from seqtag.datasets import DATASETS
+from seqtag.errors import ConfigError
+from seqtag.params import Field
+
+SPLITS = ("train", "dev", "test")
+FILE_KEYS = ("train", "test", "format")
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where the corpora come from.
+
+    Parameters
+    ----------
+    dataset : str, optional
+        A data set of `seqtag.datasets.DATASETS`; without one, ``files`` are read.
+    files : mapping of str to str
+        File by split; a relative path is relative to the current directory.
+    format : str, optional
+        The files' format, one of `seqtag.data.readers.READERS`.
+    dev_share : float, optional
+        Share of ``train`` whose end becomes ``dev``.
+    options : mapping
+        Options of the data set, or of the format's reader.
+    """
+
+    dataset: str | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+    format: str | None = None
+    dev_share: float | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as it stands in YAML."""
+        named = {"dataset": self.dataset, **self.files, "dev": self.dev_share or self.files.get("dev")}
+        given = {name: value for name, value in (named | {"format": self.format}).items() if value is not None}
+        return given | dict(self.options)
+
+
+def data_of(document: Document) -> Data:
+    """Check the section ``data``; what is wrong is noted in the document."""
+    if document.value.get("data") is None:
+        document.note(("data",), "data must name a data set (dataset: NAME) or files (train: FILE); got nothing.")
+        return Data()
+    given = mapping_of(document, "data")
+    if given is None:
+        return Data()
+    return _dataset(document, given) if "dataset" in given else _files(document, given)
+
+
+def _dataset(document: Document, given: dict[str, Any]) -> Data:
+    name = given["dataset"]
+    if _tried(document, ("data", "dataset"), "data.dataset: ", DATASETS.__getitem__, name) is None:
+        return Data()
+    options = dataset_options(name)
+    advice = dict.fromkeys(FILE_KEYS, "It belongs to files, and this data is a data set.")
+    refuse_unknown(document, ("data",), given, ["dataset", "dev", *options], advice)
+    share = given.get("dev")
+    if share is not None and not _is_share(share):
+        document.note(("data", "dev"), f"data.dev must be a share of train, between 0 and 1; got {share!r}.")
+    return Data(name, dev_share=share, options=_options(document, given, options))
+
+
+def _files(document: Document, given: dict[str, Any]) -> Data:
+    files = {split: given[split] for split in SPLITS if given.get(split) is not None}
+    share = files.pop("dev") if isinstance(files.get("dev"), (int, float)) else None
+    if share is not None and not _is_share(share):
+        document.note(("data", "dev"), f"data.dev must be a file, or a share of train between 0 and 1; got {share!r}.")
+    for split, path in files.items():
+        if not isinstance(path, str) or not path:
+            document.note(("data", split), f"data.{split} must be the path of a file; got {path!r}.")
+    format = _format(document, given)
+    options: dict[str, Field] = {}
+    for name in READERS if format is None else [format]:
+        options |= options_of(READERS[name])
+    refuse_unknown(document, ("data",), given, [*SPLITS, "format", *options])
+    return Data(None, files, format, share, _options(document, given, options))
+
+
+def _format(document: Document, given: dict[str, Any]) -> str | None:
+    """Return the format that is named, or that the training file's suffix tells."""
+    path, named = given.get("train"), given.get("format")
+    if path is None:
+        document.note(("data",), "data must name a file under train, or a data set under dataset.")
+    if named is not None:
+        reader = _tried(document, ("data", "format"), "data.", READERS.__getitem__, named)
+        return None if reader is None else named
+    if not isinstance(path, str) or not path:
+        return None
+    return _tried(document, ("data", "train"), "data.format: ", detect_format, path)
+
+
+def _options(document: Document, given: dict[str, Any], fields: dict[str, Field]) -> dict[str, Any]:
+    return {name: value_of(document, ("data", name), given, field) for name, field in fields.items()}
+
+
+def _tried(document: Document, path: KeyPath, prefix: str, function: Callable[[Any], Any], value: Any) -> Any:
+    """Return what a function gives, or note the error that it raises and return None."""
+    try:
+        return function(value)
+    except ConfigError as error:
+        document.note(path, f"{prefix}{error}")
+        return None
+
+
+def _is_share(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 1
