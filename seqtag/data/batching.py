@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass
 
@@ -176,12 +176,6 @@ def padded_share(lengths: np.ndarray, groups: Iterable[np.ndarray]) -> float:
     groups = list(groups)
     computed = sum(len(group) * int(lengths[group].max()) for group in groups)
     return 1.0 - sum(int(lengths[group].sum()) for group in groups) / computed if computed else 0.0
-
-
-def batches(encoded: EncodedCorpus, groups: Iterable[np.ndarray]) -> Iterator[Batch]:
-    """Make the batches of the groups one after the other."""
-    for group in groups:
-        yield encoded.batch(group)
 
 
 def _trim(rows: np.ndarray) -> np.ndarray:

@@ -154,7 +154,7 @@ class CharacterRNN(keras.layers.Layer):
 
     def compute_output_shape(self, ids_shape: Any) -> tuple[int | None, ...]:
         """Return the shape of the outputs."""
-        return (ids_shape[0], self.filters // 2 * 2)
+        return (ids_shape[0], self.filters)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
@@ -197,7 +197,7 @@ def embed_chars(spec: FeatureSpec, ids: Any, seed: int) -> Any:
     Raises
     ------
     ConfigError
-        If the reader is neither ``cnn`` nor a cell, with the near name.
+        If the reader is neither ``cnn`` nor a cell, with the near name, or cannot share an odd number of filters.
     """
     if spec.model == "cnn":
         return CharacterCNN(spec.size, spec.dim, spec.filters, seed, name=f"{spec.name}_vectors")(ids)
@@ -207,6 +207,8 @@ def embed_chars(spec: FeatureSpec, ids: Any, seed: int) -> Any:
             f"encoder {spec.name!r}: model must be one of {', '.join(known)}; got {spec.model!r}."
             + near_name(spec.model, known)
         )
+    if spec.filters % 2:
+        raise ConfigError(f"encoder {spec.name!r}: filters must be even, half a direction; got {spec.filters}.")
     return CharacterRNN(spec.size, spec.dim, spec.filters, spec.model, seed, name=f"{spec.name}_vectors")(ids)
 
 

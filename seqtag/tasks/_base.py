@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 import seqtag
 from seqtag.bundle import Bundle
 from seqtag.errors import BundleError, NotFittedError
+from seqtag.params import schema
 from seqtag.predictor import Predictor
 
 LIBRARIES = ("keras", "tensorflow", "numpy", "onnx", "onnxruntime", "scikit-learn")
@@ -80,9 +81,12 @@ class SequenceEstimator(BaseEstimator):
         found = bundle.manifest.get("task")
         if found != cls.task:
             raise BundleError(f"{cls.__name__} loads models of the task {cls.task!r}; this one is of {found!r}.")
+        # JSON has no tuples; what was one comes back as one, so that repr shows only what was changed.
+        tuples = [name for name, field in schema(cls).items() if isinstance(field.default, tuple)]
         try:
-            estimator = cls(**bundle.manifest["params"])
-        except (KeyError, TypeError) as error:
+            params = bundle.manifest["params"]
+            estimator = cls(**params | {name: tuple(params[name]) for name in tuples if name in params})
+        except (AttributeError, KeyError, TypeError) as error:
             raise BundleError(f"the model's parameters are not those of {cls.__name__}: {error}.") from error
         estimator._set_bundle(bundle)
         return estimator

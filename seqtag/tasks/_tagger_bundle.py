@@ -75,8 +75,10 @@ def model_card(manifest: Mapping[str, Any], trained: Mapping[str, Any]) -> str:
     """Word what a model is, how it was made and how to use it."""
     params, history = manifest["params"], trained["history"]
     metric = "span F1" if SCHEMES[manifest["scheme"]].has_spans else "accuracy"
-    score = f"{history['score'][history['best_epoch']]:.4f} (epoch {history['best_epoch'] + 1})"
-    reached = f"Best development {metric}: {score}" if trained["development_sequences"] else "No development data"
+    reached = "No development data"
+    if history["score"]:
+        best = history["best_epoch"]
+        reached = f"Best development {metric}: {history['score'][best]:.4f} (epoch {best + 1})"
     labels = ", ".join(manifest["labels"][:40]) + (" …" if len(manifest["labels"]) > 40 else "")
     way = "bidirectional " if params["bidirectional"] else ""
     return f"""# A seqtag tagger

@@ -6,15 +6,14 @@ import logging
 import time
 from collections.abc import Iterable
 from collections.abc import Sequence as SequenceOf
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 
 from seqtag import metrics
 from seqtag.data import schemes
-from seqtag.data.batching import EncodedCorpus
+from seqtag.data.batching import EncodedCorpus, bucket, padded_share
 from seqtag.data.coerce import as_sequences
 from seqtag.data.corpus import Corpus, Sequence
 from seqtag.data.encoders import Feature, fit_encoders
@@ -22,8 +21,9 @@ from seqtag.data.tokenizers import TOKENIZERS
 from seqtag.errors import DataError
 from seqtag.nn.cells import CELLS
 from seqtag.params import Param, check_params
-from seqtag.predictor import Decoder, run_batches
 from seqtag.tasks._base import SequenceEstimator, plain
+from seqtag.tasks._labelled import LabelledData, check_labelled, hold_out, prepare
+from seqtag.tasks._scoring import DevelopmentScore, set_frequencies, trained_decoder
 from seqtag.tasks._tagger_bundle import make_bundle
 from seqtag.tasks._warm_start import WarmStart
 from seqtag.tasks._weights import token_weights
@@ -130,7 +130,7 @@ class SequenceTagger(SequenceEstimator):
         tokenizer: Annotated[str, Param("model", choices=TOKENIZERS.names)] = "whitespace",
         epochs: Annotated[int | Literal["auto"], Param("training", low=1)] = "auto",
         batch_tokens: Annotated[int, Param("training", low=1)] = 800,
-        learning_rate: Annotated[float, Param("training", low=0)] = 4e-3,
+        learning_rate: Annotated[float, Param("training", low=0)] = 8e-3,
         warmup_steps: Annotated[int, Param("training", low=0)] = 100,
         clip_norm: Annotated[float, Param("training", low=0)] = 5.0,
         averaging: Annotated[float, Param("training", low=0, below=1)] = 0.998,
@@ -204,11 +204,11 @@ class SequenceTagger(SequenceEstimator):
         began = time.perf_counter()
         drawn = np.random.SeedSequence().generate_state(1)[0]
         seed = int(drawn if self.random_state is None else self.random_state)
-        data = _prepare(as_sequences(X, y, tokenizer=self.tokenizer), self.scheme, self.invalid_tags)
+        data = prepare(as_sequences(X, y, tokenizer=self.tokenizer), self.scheme, self.invalid_tags)
         data = replace(data, weights=token_weights(data.sequences, sample_weight, self.class_weight)).without_empty()
         dev = self._development(validation_data)
         if dev is None and self.validation_fraction:
-            data, dev = _hold_out(data, self.validation_fraction, seed)
+            data, dev = hold_out(data, self.validation_fraction, seed)
         self._train(data, dev, seed, callbacks, began)
         return self
 
@@ -243,7 +243,7 @@ class SequenceTagger(SequenceEstimator):
             The right labels; not needed where the sequences carry them.
         """
         sequences = as_sequences(X, y, tokenizer=self.tokenizer)
-        _check_labelled(sequences, "sequence to score")
+        check_labelled(sequences, "sequence to score")
         gold = [list(sequence.labels or ()) for sequence in sequences]
         return metrics.score(gold, self.predictor_.predict(sequences), self.scheme_)
 
@@ -283,7 +283,7 @@ class SequenceTagger(SequenceEstimator):
         return sequences
 
     def _train(
-        self, data: _Data, dev: tuple[Sequence, ...] | None, seed: int, callbacks: SequenceOf[Any], began: float
+        self, data: LabelledData, dev: tuple[Sequence, ...] | None, seed: int, callbacks: SequenceOf[Any], began: float
     ) -> None:
         start = WarmStart.of(self.init_from)
         features = start.extend(fit_encoders(plain(self.encoders), data.sequences))
@@ -294,12 +294,9 @@ class SequenceTagger(SequenceEstimator):
         allowed = data.allowed(labels)
         model = self._network(features, labels, allowed, seed)
         start.copy_weights(model, features)
-        _set_frequencies(model, features)
+        set_frequencies(model, features)
         encoded = EncodedCorpus(features, data.sequences, data.targets(labels), data.weights)
-        score = None
-        if dev is not None:
-            gold = [list(sequence.labels or ()) for sequence in dev]
-            score = partial(_score, model, labels, allowed, data.scheme, EncodedCorpus(features, dev), gold)
+        score = DevelopmentScore(model, features, dev, labels, data.scheme, allowed) if dev is not None else None
         history = loop.fit(
             model,
             encoded,
@@ -308,12 +305,13 @@ class SequenceTagger(SequenceEstimator):
             callbacks=[*self._progress(data.scheme), *callbacks],
         )
         facts = {
+            "padded_share": padded_share(encoded.lengths, bucket(encoded.lengths, self.batch_tokens)),
             "seconds": time.perf_counter() - began,
             "train_tokens": encoded.n_tokens,
             "development_sequences": len(dev or ()),
             "seed": seed,
         }
-        decoder = _decoder(model, labels, allowed, data.scheme)
+        decoder = trained_decoder(model, labels, data.scheme, allowed)
         self._set_bundle(make_bundle(self, model, features, decoder, history, facts))
         self._model = model
 
@@ -357,126 +355,6 @@ class SequenceTagger(SequenceEstimator):
 
         metric = "F1" if schemes.SCHEMES[scheme].has_spans else "accuracy"
         return [[], [ProgressBar(metric)], [LogEpochs(metric)]][self.verbose]
-
-
-@dataclass(frozen=True)
-class _Data:
-    """Training sequences in a known scheme, and the weights of their tokens where they differ."""
-
-    sequences: tuple[Sequence, ...]
-    scheme: str
-    allow_seen: bool
-    weights: list[np.ndarray] | None = None
-
-    @property
-    def labels(self) -> list[str]:
-        """The labels that occur, completed to what the scheme needs, in order."""
-        seen = {label for sequence in self.sequences for label in sequence.labels or ()}
-        return schemes.complete_labels(sorted(seen), self.scheme)
-
-    def allowed(self, labels: SequenceOf[str]) -> dict[str, np.ndarray]:
-        """Return what may begin, follow and end; with ``allow_seen`` also what occurs in the data."""
-        start, transitions, end = schemes.allowed_transitions(labels, self.scheme)
-        if self.allow_seen:
-            for row in self.targets(labels):
-                start[row[0]] = end[row[-1]] = True
-                transitions[row[:-1], row[1:]] = True
-        return {"start": start, "transitions": transitions, "end": end}
-
-    def targets(self, labels: SequenceOf[str]) -> list[np.ndarray]:
-        """Return the label ids of each sequence."""
-        ids = {label: i for i, label in enumerate(labels)}
-        return [np.array([ids[label] for label in sequence.labels or ()], np.int32) for sequence in self.sequences]
-
-    def select(self, places: Iterable[int]) -> _Data:
-        """Return the sequences at these places, with their weights."""
-        places = list(places)
-        weights = None if self.weights is None else [self.weights[i] for i in places]
-        return replace(self, sequences=tuple(self.sequences[i] for i in places), weights=weights)
-
-    def without_empty(self) -> _Data:
-        """Return the sequences that have tokens: nothing can be learnt from the others."""
-        return self.select(i for i, sequence in enumerate(self.sequences) if len(sequence))
-
-
-def _prepare(sequences: tuple[Sequence, ...], scheme: str, invalid_tags: str) -> _Data:
-    """Settle the scheme and deal with labels that break it."""
-    _check_labelled(sequences, "training sequence")
-    gold = [list(sequence.labels or ()) for sequence in sequences]
-    if not any(gold):
-        raise DataError(f"training needs at least one token; got {len(gold)} sequences, all empty.")
-    known = schemes.detect(gold) if scheme == "auto" else scheme
-    broken = [(i, found) for i, labels in enumerate(gold) if (found := schemes.problems(labels, known))]
-    if invalid_tags == "repair":
-        mended = {i: tuple(schemes.repair(gold[i], known)) for i, _ in broken}
-        sequences = tuple(replace(s, labels=mended[i]) if i in mended else s for i, s in enumerate(sequences))
-    if broken:
-        _warn(sequences, broken, known, invalid_tags)
-    return _Data(sequences, known, invalid_tags == "allow")
-
-
-def _check_labelled(sequences: tuple[Sequence, ...], what: str) -> None:
-    for i, sequence in enumerate(sequences):
-        if sequence.labels is None:
-            raise DataError(f"every {what} must have labels; sequence {i} has none. Pass y.")
-
-
-def _warn(sequences: tuple[Sequence, ...], broken: list[Any], scheme: str, invalid_tags: str) -> None:
-    """Log which training labels break the scheme, and where."""
-    places = []
-    for i, found in broken[:SHOWN]:
-        lines = sequences[i].lines
-        where = f"line {lines[found[0].index]}" if lines else f"sequence {i}, token {found[0].index}"
-        places.append(f"{where}: {found[0].message}")
-    total = sum(len(found) for _, found in broken)
-    done = "repaired as conlleval reads them" if invalid_tags == "repair" else "allowed"
-    more = f"; and {len(broken) - SHOWN} more sequences" if len(broken) > SHOWN else ""
-    logger.warning(
-        "%d training labels break the scheme %s and were %s (%s%s)", total, scheme, done, "; ".join(places), more
-    )
-
-
-def _hold_out(data: _Data, fraction: float, seed: int) -> tuple[_Data, tuple[Sequence, ...] | None]:
-    """Hold a part of the training data out; a single sequence cannot be split."""
-    order = np.random.default_rng(seed).permutation(len(data.sequences))
-    size = min(max(1, round(len(order) * fraction)), len(order) - 1)
-    held, kept = sorted(order[:size]), sorted(order[size:])
-    return data.select(kept), data.select(held).sequences or None
-
-
-def _set_frequencies(model: Any, features: tuple[Feature, ...]) -> None:
-    """Tell the auxiliary loss how often each word occurs, rare words counted as often as they are dropped."""
-    auxiliary = next((layer for layer in model.layers if layer.name == "neighbour_words"), None)
-    if auxiliary is None:
-        return
-    words = next(feature for feature in features if feature.spec.name == "words")
-    counts = np.array(words.counts, np.float64)
-    dropped = counts[words.spec.rare_from :] * words.spec.drop
-    counts[words.spec.rare_from :] -= dropped
-    counts[1] += dropped.sum()
-    auxiliary.frequencies.assign((counts / counts.sum()).astype(np.float32))
-
-
-def _decoder(model: Any, labels: SequenceOf[str], allowed: dict[str, np.ndarray], scheme: str) -> Decoder:
-    """Take the decoder's scores from the head; a softmax head has the scheme's constraints alone."""
-    from seqtag.decoding import constrain
-
-    if hasattr(model.head, "scores"):
-        scores = [np.asarray(score) for score in model.head.scores()]
-    else:
-        scores = [constrain(allowed[name]) for name in ("transitions", "start", "end")]
-    return Decoder(tuple(labels), scheme, *(score.astype(np.float32) for score in scores))
-
-
-def _score(model, labels, allowed, scheme, encoded: EncodedCorpus, gold: list[list[str]]) -> float:
-    """Score the model as it stands on encoded development data."""
-    from seqtag.backends import KerasBackend
-
-    decoder = _decoder(model, labels, allowed, scheme)
-    predicted: list[list[str]] = [[]] * len(gold)
-    for place, row in run_batches(KerasBackend(model), encoded, decoder.best):
-        predicted[place] = [labels[i] for i in row]
-    return metrics.score(gold, predicted, scheme)
 
 
 def _object_array(values: list[Any]) -> np.ndarray:

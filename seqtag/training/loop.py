@@ -46,7 +46,7 @@ class Settings:
 
     epochs: int
     batch_tokens: int = 800
-    learning_rate: float = 4e-3
+    learning_rate: float = 8e-3
     warmup_steps: int = 100
     clip_norm: float = 5.0
     averaging: float = 0.998
@@ -57,18 +57,13 @@ class Settings:
 
 @dataclass
 class History:
-    """What happened: one entry an epoch in each list."""
+    """What happened: one entry an epoch in each list; no scores where there was no development data."""
 
     loss: list[float] = field(default_factory=list)
     score: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     tokens_per_second: list[float] = field(default_factory=list)
     best_epoch: int = 0
-
-    @property
-    def best_score(self) -> float:
-        """The greatest score."""
-        return self.score[self.best_epoch]
 
 
 def fit(
@@ -225,17 +220,28 @@ class Keeper(keras.callbacks.Callback):
             )
         seconds = time.perf_counter() - self._began
         with self.average.swapped_in():
-            score = self._score() if self._score is not None else -logs["loss"]
-            if self._best is None or self._score is None or score > self.history.best_score:
+            if self._score is not None:
+                logs["score"] = float(self._score())
+                self.history.score.append(logs["score"])
+            # Of equal scores the later stands: its loss is the lower. Without scores the last epoch stands.
+            if self._score is None or logs["score"] >= max(self.history.score):
                 self._best = self.model.get_weights()
                 self.history.best_epoch = epoch
-        for name, value in (("loss", logs["loss"]), ("score", score), ("seconds", seconds)):
-            getattr(self.history, name).append(float(value))
-        self.history.tokens_per_second.append(self._n_tokens / seconds)
-        logs.update(score=score, tokens_per_second=self._n_tokens / seconds)
-        stalled = epoch - self.history.best_epoch
-        if self._settings.patience and stalled >= self._settings.patience:
-            self.model.stop_training = True
+        logs["tokens_per_second"] = self._n_tokens / seconds
+        self.history.loss.append(float(logs["loss"]))
+        self.history.seconds.append(seconds)
+        self.history.tokens_per_second.append(logs["tokens_per_second"])
+        self.model.stop_training = self.model.stop_training or self._stalled()
+
+    def _stalled(self) -> bool:
+        """Tell whether the score has not risen for as long as the patience lasts.
+
+        A score of 0 is a run that has not begun to learn, as small corpora take a while to, and not a stalled one.
+        """
+        scores, patience = self.history.score, self._settings.patience
+        if not patience or len(scores) <= patience or max(scores) == 0:
+            return False
+        return max(scores[-patience:]) <= max(scores[:-patience])
 
     def restore(self) -> None:
         """Put the best averaged weights into the model."""

@@ -59,7 +59,7 @@ class ProgressBar(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Leave one line."""
-        self._note = f"  {self._metric} {logs['score']:.4f}  {logs['tokens_per_second']:,.0f} tokens/s"
+        self._note = f"  {_score(logs, self._metric)}{logs['tokens_per_second']:,.0f} tokens/s"
         self._bar.console.print(epoch_line(epoch, self.params["epochs"], logs, self._metric), highlight=False)
 
     def on_train_end(self, logs: Any = None) -> None:
@@ -71,6 +71,10 @@ def epoch_line(epoch: int, epochs: int, logs: Any, metric: str) -> str:
     """Word one epoch: number, loss, score, speed."""
     width = len(str(epochs))
     return (
-        f"epoch {epoch + 1:>{width}}/{epochs}  loss {logs['loss']:.4f}  {metric} {logs['score']:.4f}  "
+        f"epoch {epoch + 1:>{width}}/{epochs}  loss {logs['loss']:.4f}  {_score(logs, metric)}"
         f"{logs['tokens_per_second']:>8,.0f} tokens/s"
     )
+
+
+def _score(logs: Any, metric: str) -> str:
+    return f"{metric} {logs['score']:.4f}  " if "score" in logs else ""

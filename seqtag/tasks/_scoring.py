@@ -1,0 +1,87 @@
+"""What ties a tagger's network to its decoder: scores taken from the head, and the development score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as SequenceOf
+from typing import Any
+
+import numpy as np
+
+from seqtag import metrics
+from seqtag.backends import KerasBackend
+from seqtag.data.batching import EncodedCorpus
+from seqtag.data.corpus import Sequence
+from seqtag.data.encoders import Feature
+from seqtag.decoding import constrain
+from seqtag.predictor import Decoder, run_batches
+
+
+class DevelopmentScore:
+    """The score of a network as it stands, whenever called: span F1, or accuracy where labels write no spans.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The network in training.
+    features : tuple of Feature
+        The fitted encoders.
+    dev : tuple of Sequence
+        Labelled; encoded once. The score is taken against these labels as they are.
+    labels : sequence of str
+        The labels by id.
+    scheme : str
+        The tagging scheme.
+    allowed : dict
+        What the scheme allows, for a softmax head.
+
+    Raises
+    ------
+    DataError
+        If the labels cannot be scored in this scheme.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        features: tuple[Feature, ...],
+        dev: tuple[Sequence, ...],
+        labels: SequenceOf[str],
+        scheme: str,
+        allowed: dict[str, np.ndarray],
+    ) -> None:
+        self._model = model
+        self._labels = labels
+        self._scheme = scheme
+        self._allowed = allowed
+        self._gold = [list(sequence.labels or ()) for sequence in dev]
+        metrics.score(self._gold, self._gold, scheme)  # what cannot be scored is refused before training, not after
+        self._encoded = EncodedCorpus(features, dev)
+
+    def __call__(self) -> float:
+        decoder = trained_decoder(self._model, self._labels, self._scheme, self._allowed)
+        predicted: list[list[str]] = [[]] * len(self._gold)
+        for place, row in run_batches(KerasBackend(self._model), self._encoded, decoder.best):
+            predicted[place] = [self._labels[i] for i in row]
+        return metrics.score(self._gold, predicted, self._scheme)
+
+
+def trained_decoder(model: Any, labels: SequenceOf[str], scheme: str, allowed: dict[str, np.ndarray]) -> Decoder:
+    """Take the decoder's scores from the head; a softmax head has the scheme's constraints alone."""
+    if hasattr(model.head, "scores"):
+        scores = [np.asarray(score) for score in model.head.scores()]
+    else:
+        scores = [constrain(allowed[name]) for name in ("transitions", "start", "end")]
+    return Decoder(tuple(labels), scheme, *(score.astype(np.float32) for score in scores))
+
+
+def set_frequencies(model: Any, features: tuple[Feature, ...]) -> None:
+    """Tell the auxiliary loss how often each word occurs, rare words counted as often as they are dropped."""
+    auxiliary = next((layer for layer in model.layers if layer.name == "neighbour_words"), None)
+    if auxiliary is None:
+        return
+    words = next(feature for feature in features if feature.spec.name == "words")
+    counts = np.array(words.counts, np.float64)
+    dropped = counts[words.spec.rare_from :] * words.spec.drop
+    counts[words.spec.rare_from :] -= dropped
+    counts[1] += dropped.sum()
+    auxiliary.frequencies.assign((counts / counts.sum()).astype(np.float32))
