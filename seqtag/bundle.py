@@ -8,6 +8,8 @@ weights.npz       the Keras weights by name
 model.onnx        emissions as a graph of native nodes (absent for a network that has no export)
 metrics.json      how training went
 README.md         the model card
+config.yaml       what ``seqtag train`` was given, every default written out
+scores.json       what it reached on dev and test
 ================  ====================================================================================
 """
 
@@ -101,8 +103,7 @@ class Bundle:
             If something else stands there, or it cannot be written.
         """
         path = Path(path)
-        if path.exists() and not (path / MANIFEST).is_file() and (not path.is_dir() or any(path.iterdir())):
-            raise BundleError(f"{path} holds something that is not a seqtag model; choose another output folder.")
+        check_replaceable(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             fresh = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
@@ -150,6 +151,22 @@ class Bundle:
                 raise BundleError(f"{path / name} is not what was saved (size or sha256 differ). Save the model again.")
             files[name] = data
         return cls(manifest, files)
+
+
+def check_replaceable(path: Path) -> None:
+    """Refuse a place that holds something other than a model.
+
+    Parameters
+    ----------
+    path : Path
+        Where a model is to be written.
+
+    Raises
+    ------
+    BundleError
+    """
+    if path.exists() and not (path / MANIFEST).is_file() and (not path.is_dir() or any(path.iterdir())):
+        raise BundleError(f"{path} holds something that is not a seqtag model; choose another output folder.")
 
 
 def dump_json(value: Any) -> bytes:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from seqtag import datasets, metrics, render
-from seqtag.bundle import MANIFEST, Bundle, dump_json
+from seqtag.bundle import Bundle, check_replaceable, dump_json
 from seqtag.config import Config, Data, parse_data
 from seqtag.data.corpus import Corpus
 from seqtag.data.encoders import column_of, parse_choice
@@ -238,8 +238,7 @@ def check_labelled(corpus: Corpus) -> None:
 def check_output(path: str | Path) -> None:
     """Refuse a folder that a model cannot be written to, before training rather than after it."""
     path = Path(path)
-    if path.exists() and not (path / MANIFEST).is_file() and (not path.is_dir() or any(path.iterdir())):
-        raise BundleError(f"{path} holds something that is not a seqtag model; choose another output folder.")
+    check_replaceable(path)
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     try:
         with tempfile.TemporaryDirectory(prefix=".seqtag.", dir=folder):

@@ -23,7 +23,7 @@ ENCODERS = {
     "column": [{"column": "pos", "dim": 3}],
     "words and column": ["words", {"column": "pos"}],
     "two columns": [{"column": "pos"}, {"column": "letter count/한"}],
-    "gru over characters": [{"chars": "gru", "filters": 7}],
+    "gru over characters": [{"chars": "gru", "filters": 2}],
     "simple_rnn over characters": ["words", {"chars": "simple_rnn", "jamo": True, "min_count": 1, "length": 4}],
 }
 

@@ -660,7 +660,7 @@ def test_patience_stops_a_stalled_run_and_the_best_is_kept(tiny, eager):
     history = tagger.history_
     best = max(history["score"])
     first, last = history["score"].index(best), len(history["score"])
-    assert 0 < best and last == first + 3 < 60 and first <= history["best_epoch"] < last
+    assert best > 0 and last == first + 3 < 60 and first <= history["best_epoch"] < last
     assert set(history) == {"loss", "score", "seconds", "tokens_per_second", "best_epoch"}
 
 

@@ -337,6 +337,7 @@ def test_a_single_step_trains(eager):
         (2, [0.1, 0.0, 0.2, 0.1, 0.1, 0.9], 5),
         (0, [0.5, 0.4, 0.3, 0.2], 4),
         (1, [1, 2, 3], 3),
+        (1, [0.0, 0.0, 0.0, 0.2, 0.2], 5),  # what has not begun to learn is not stalled
     ],
 )
 def test_a_stalled_run_is_stopped(eager, patience, scores, epochs):

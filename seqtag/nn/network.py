@@ -22,81 +22,26 @@ class TaggerModel(keras.Model):
     """A tagger: a dict of arrays in (`seqtag.data.batching.Batch`), emissions (B, T, K) out.
 
     It owns its loss, so ``model.compile("adam"); model.fit(batches)`` trains it, where a batch is
-    ``(inputs, labels)`` or ``(inputs, labels, weights)``.
+    ``(inputs, labels)`` or ``(inputs, labels, weights)``. `build_tagger` makes it.
 
     Parameters
     ----------
-    See `build_tagger`.
+    inputs : dict of str to KerasTensor
+        The batch's arrays.
+    outputs : KerasTensor
+        Emissions, from the head.
+    head : keras.layers.Layer
+        An entry of `seqtag.nn.heads.HEADS`, asked for the loss.
+    arguments : dict
+        What `build_tagger` was called with.
     """
 
-    def __init__(
-        self,
-        features: Sequence[FeatureSpec | dict[str, Any]],
-        n_labels: int,
-        *,
-        cell: str = "lstm",
-        units: int = 200,
-        layers: int = 1,
-        bidirectional: bool = True,
-        decoder: str = "crf",
-        dropout: float = 0.5,
-        neighbour_words: bool = False,
-        allowed: dict[str, Any] | None = None,
-        seed: int = 0,
-        **kwargs: Any,
-    ) -> None:
-        specs = [spec if isinstance(spec, FeatureSpec) else FeatureSpec(**spec) for spec in features]
-        seeds = _seeds(seed)
-
-        # === Inputs ===
-        index = keras.Input((None,), dtype="int32", name="index")
-        lengths = keras.Input((), dtype="int32", name="lengths")
-        inputs = {spec.name: _input(spec) for spec in specs} | {"index": index, "lengths": lengths}
-
-        # === Tokens to vectors: distinct tokens once, then laid out; columns a place ===
-        vectors = {spec.name: BLOCKS[spec.kind](spec, inputs[spec.name], next(seeds)) for spec in specs}
-        by_type = [vectors[spec.name] for spec in specs if spec.level == "type"]
-        parts = [Place(name="place")(_join(by_type, "types"), index, lengths)] if by_type else []
-        parts += [vectors[spec.name] for spec in specs if spec.level == "token"]
-        states = _drop(_join(parts, "tokens"), dropout, next(seeds), "tokens_dropout")
-
-        # === The recurrent stack ===
-        direction = "both" if bidirectional else "forward"
-        for depth in range(layers):
-            if depth:
-                states = _drop(states, dropout, next(seeds), f"dropout_{depth}")
-            states = Recurrent(cell, units, direction, next(seeds), name=f"recurrent_{depth}")(states, lengths)
-            words = next((spec for spec in specs if spec.name == "words"), None)
-            if depth == 0 and neighbour_words and words is not None:
-                auxiliary = NeighbourWords(words.size, bidirectional, next(seeds), name="neighbour_words")
-                ids = inputs["words"]
-                states = auxiliary(states, ids, vectors["words"], index, lengths)
-
-        # === The head ===
-        states = _drop(states, dropout, next(seeds), "states_dropout")
-        glorot = keras.initializers.GlorotUniform(seed=next(seeds))
-        emissions = keras.layers.Dense(n_labels, kernel_initializer=glorot, name="emissions")(states)
-        options = {f"allowed_{name}": table for name, table in (allowed or {}).items()} if decoder == "crf" else {}
-        head = HEADS[decoder](name="head", **options)
-        # A name of its own would count the models of this process, and two equal runs save two manifests.
-        super().__init__(inputs=inputs, outputs=head(emissions), **{"name": "tagger", **kwargs})
-
-        # === Configuration ===
+    def __init__(self, inputs: dict[str, Any], outputs: Any, head: Any, arguments: dict[str, Any]) -> None:
+        # A name that Keras gives would count the models of this process, and two equal runs save two manifests.
+        super().__init__(inputs=inputs, outputs=outputs, name="tagger")
         self.head = head
         self.supports_jit = False
-        self._arguments = {
-            "features": [asdict(spec) for spec in specs],
-            "n_labels": n_labels,
-            "cell": cell,
-            "units": units,
-            "layers": layers,
-            "bidirectional": bidirectional,
-            "decoder": decoder,
-            "dropout": dropout,
-            "neighbour_words": neighbour_words,
-            "allowed": allowed,
-            "seed": seed,
-        }
+        self._arguments = json.dumps(arguments)  # as text: Keras would wrap a dict into one that cannot be pickled
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
@@ -108,14 +53,14 @@ class TaggerModel(keras.Model):
         return loss
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments, in JSON's types."""
-        # Keras turns the dicts and lists of an attribute into tracked ones, which cannot be pickled.
-        return {"name": self.name, "trainable": self.trainable, **json.loads(json.dumps(self._arguments))}
+        """Return the arguments of `build_tagger`, in JSON's types."""
+        return json.loads(self._arguments)
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> TaggerModel:
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> keras.Model:
         """Build the model that `get_config` described."""
-        return cls(**config)
+        features = [FeatureSpec(**spec) for spec in config["features"]]
+        return build_tagger(**config | {"features": features})
 
 
 def build_tagger(
@@ -154,7 +99,7 @@ def build_tagger(
         Rate of the variational dropout (one mask a sequence; Gal and Ghahramani, 2016) before, between and after the
         layers.
     neighbour_words : bool
-        Whether the first layer's states also predict the neighbouring words in training.
+        Whether the first layer's states also predict the neighbouring words in training, where words are an input.
     allowed : dict, optional
         ``start`` (K,), ``transitions`` (K, K) and ``end`` (K,) as nested lists of bool, for the CRF.
     seed : int
@@ -164,19 +109,39 @@ def build_tagger(
     -------
     keras.Model
     """
-    return TaggerModel(
-        features,
-        n_labels,
-        cell=cell,
-        units=units,
-        layers=layers,
-        bidirectional=bidirectional,
-        decoder=decoder,
-        dropout=dropout,
-        neighbour_words=neighbour_words,
-        allowed=allowed,
-        seed=seed,
-    )
+    arguments = locals() | {"features": [asdict(spec) for spec in features]}  # before any other local is there
+    seeds = _seeds(seed)
+
+    # === Inputs ===
+    index = keras.Input((None,), dtype="int32", name="index")
+    lengths = keras.Input((), dtype="int32", name="lengths")
+    inputs = {spec.name: _input(spec) for spec in features} | {"index": index, "lengths": lengths}
+
+    # === Tokens to vectors: distinct tokens once, then laid out; columns a place ===
+    vectors = {spec.name: BLOCKS[spec.kind](spec, inputs[spec.name], next(seeds)) for spec in features}
+    by_type = [vectors[spec.name] for spec in features if spec.level == "type"]
+    parts = [Place(name="place")(_join(by_type, "types"), index, lengths)] if by_type else []
+    parts += [vectors[spec.name] for spec in features if spec.level == "token"]
+    states = _drop(_join(parts, "tokens"), dropout, next(seeds), "tokens_dropout")
+
+    # === The recurrent stack ===
+    direction = "both" if bidirectional else "forward"
+    words = next((spec for spec in features if spec.name == "words"), None)
+    for depth in range(layers):
+        if depth:
+            states = _drop(states, dropout, next(seeds), f"dropout_{depth}")
+        states = Recurrent(cell, units, direction, next(seeds), name=f"recurrent_{depth}")(states, lengths)
+        if depth == 0 and neighbour_words and words is not None:
+            auxiliary = NeighbourWords(words.size, bidirectional, next(seeds), name="neighbour_words")
+            states = auxiliary(states, inputs["words"], vectors["words"], index, lengths)
+
+    # === The head ===
+    states = _drop(states, dropout, next(seeds), "states_dropout")
+    glorot = keras.initializers.GlorotUniform(seed=next(seeds))
+    emissions = keras.layers.Dense(n_labels, kernel_initializer=glorot, name="emissions")(states)
+    options = {f"allowed_{name}": table for name, table in (allowed or {}).items()} if decoder == "crf" else {}
+    head = HEADS[decoder](name="head", **options)
+    return TaggerModel(inputs, head(emissions), head, arguments)
 
 
 def _input(spec: FeatureSpec) -> Any:
