@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from seqtag import Corpus, SequenceTagger
+
+settings.register_profile("seqtag", deadline=None)  # on a busy machine an example may take any time
+settings.load_profile("seqtag")
 
 LEARNS = {"epochs": 20, "learning_rate": 0.02, "batch_tokens": 100, "averaging": 0.9}
 

@@ -213,7 +213,7 @@ def test_the_gradient_in_a_traced_function():
         np.testing.assert_allclose(found, one_hot - crf.marginals(emissions, lengths), atol=1e-5)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 999), st.integers(0, 3))
 def test_padding_and_company_change_nothing(seed, more):
     emissions, lengths, labels = make_case(seed, 3, 5)

@@ -14,7 +14,7 @@ from seqtag.data.lookup import UNKNOWN
 from seqtag.errors import BundleError, ConfigError
 from seqtag.nn.cells import CELLS
 from seqtag.nn.heads import HEADS, NeighbourWords
-from seqtag.nn.inputs import BLOCKS, CharacterCNN, CharacterRNN, Place, RareDropout
+from seqtag.nn.inputs import CharacterCNN, CharacterRNN, Place, RareDropout
 from seqtag.nn.network import TaggerModel, build_tagger, named_weights, restore
 
 WORDS = ["ada", "moved", "to", "Paris", "in", "May", "2024", "한국", "x", "extraordinarily", "👍🏽", "café"]
@@ -142,11 +142,13 @@ def test_unknown_parts_are_named(options, message):
 
 
 @pytest.mark.parametrize(("model", "near"), [("lstn", "lstm"), ("cmn", "cnn")])
-def test_readers_of_characters_that_cannot_be(model, near):
+def test_an_unknown_reader_of_characters_is_named(model, near):
     spec = FeatureSpec("chars", "chars", "type", size=9, model=model)
     with pytest.raises(ConfigError, match=f"'chars'.*one of cnn, simple_rnn, gru, lstm; got '{model}'.*mean '{near}'"):
         make_model([spec])
-    assert set(BLOCKS) == {"ids", "chars"}
+
+
+def test_a_direction_has_half_the_filters():
     spec = FeatureSpec("chars", "chars", "type", size=9, model="lstm", filters=7)
     with pytest.raises(ConfigError, match=r"'chars': filters must be even, half a direction; got 7\."):
         make_model([spec])

@@ -172,7 +172,7 @@ def traced(cell):
 
 
 @cells
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=4), st.integers(0, 3), st.integers(0, 99))
 def test_what_stands_beyond_a_length_changes_nothing(cell, lengths, more, seed):
     inputs, lengths = make_inputs(lengths, seed)
@@ -187,7 +187,7 @@ def test_what_stands_beyond_a_length_changes_nothing(cell, lengths, more, seed):
 
 
 @cells
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.integers(1, 6), min_size=2, max_size=4), st.integers(0, 99))
 def test_a_sequence_alone_equals_itself_in_a_batch(cell, lengths, seed):
     inputs, lengths = make_inputs(lengths, seed)
@@ -210,7 +210,7 @@ def test_directions_read_from_their_own_side(cell):
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=4))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_reversing_stays_within_each_length(lengths):
     values = np.random.default_rng(0).normal(size=(len(lengths), 5, 2)).astype(np.float32)
     turned = np.array(reverse(values, lengths))
