@@ -25,7 +25,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "ud_english_ewt": {"dataset": "ud_english_ewt"},
     "ud_korean_gsd": {"dataset": "ud_korean_gsd"},
     "wnut17": {"dataset": "wnut17"},
-    "python_code": {"dataset": "python_code", "tokens": 120_000},
+    "python_code": {"dataset": "python_code", "tokens": 120_000, "units": 128, "epochs": 4},  # configs/demo.yaml
 }
 DATASET_OPTIONS = ("tokens",)
 
@@ -37,18 +37,25 @@ def main() -> None:
         return
     print("row                 dev            test           fit s   tokens/s  epochs  seeds")
     for row in arguments.rows or ROWS:
-        results = [worker(row, seed, arguments) for seed in range(arguments.seeds)]
+        results = []
+        for seed in range(arguments.seeds):
+            results.append(worker(row, seed, arguments))
+            print(f"{row} seed {seed}: {json.dumps(results[-1])}", file=sys.stderr, flush=True)
         print(line(row, results), flush=True)
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("rows", nargs="*", choices=[*ROWS, []], help="which rows; all of them if none is named")
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"which rows, all if none is named: {', '.join(ROWS)}")
     parser.add_argument("--seeds", type=int, default=3, help="how many seeds")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the tagger")
     parser.add_argument("--dev-only", action="store_true", help="do not read the test set")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    for row in arguments.rows:
+        if row not in ROWS:
+            parser.error(f"ROW must be one of {', '.join(ROWS)}; got {row!r}")
+    return arguments
 
 
 def settings(pairs: list[str]) -> dict[str, Any]:
@@ -85,7 +92,6 @@ def run(row: str, seed: int, changes: dict[str, Any], dev_only: bool) -> dict[st
     tagger = SequenceTagger(random_state=seed, **choices).fit(train, validation_data=dev)
     seconds = time.perf_counter() - began
     history = tagger.history_
-    print(json.dumps(history), file=sys.stderr)
     return {
         "dev": tagger.score(dev),
         "test": None if dev_only else tagger.score(corpora["test"]),

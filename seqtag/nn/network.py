@@ -32,14 +32,19 @@ class TaggerModel(keras.Model):
         Emissions, from the head.
     head : keras.layers.Layer
         An entry of `seqtag.nn.heads.HEADS`, asked for the loss.
+    auxiliary : NeighbourWords or None
+        The layer whose loss is added in training.
     arguments : dict
         What `build_tagger` was called with.
     """
 
-    def __init__(self, inputs: dict[str, Any], outputs: Any, head: Any, arguments: dict[str, Any]) -> None:
+    def __init__(
+        self, inputs: dict[str, Any], outputs: Any, head: Any, auxiliary: Any, arguments: dict[str, Any]
+    ) -> None:
         # A name that Keras gives would count the models of this process, and two equal runs save two manifests.
         super().__init__(inputs=inputs, outputs=outputs, name="tagger")
         self.head = head
+        self.auxiliary = auxiliary
         self.supports_jit = False
         self._arguments = json.dumps(arguments)  # as text: Keras would wrap a dict into one that cannot be pickled
 
@@ -72,7 +77,7 @@ def build_tagger(
     layers: int = 1,
     bidirectional: bool = True,
     decoder: str = "crf",
-    dropout: float = 0.5,
+    dropout: float = 0.4,
     neighbour_words: bool = False,
     allowed: dict[str, Any] | None = None,
     seed: int = 0,
@@ -127,12 +132,15 @@ def build_tagger(
     # === The recurrent stack ===
     direction = "both" if bidirectional else "forward"
     words = next((spec for spec in features if spec.name == "words"), None)
+    auxiliary = None
     for depth in range(layers):
         if depth:
             states = _drop(states, dropout, next(seeds), f"dropout_{depth}")
         states = Recurrent(cell, units, direction, next(seeds), name=f"recurrent_{depth}")(states, lengths)
         if depth == 0 and neighbour_words and words is not None:
             auxiliary = NeighbourWords(words.size, bidirectional, next(seeds), name="neighbour_words")
+            # A rare word that was dropped has the unknown's vector here and is still a candidate of its own: merging
+            # all of them into one candidate was measured to be worse.
             states = auxiliary(states, inputs["words"], vectors["words"], index, lengths)
 
     # === The head ===
@@ -141,7 +149,7 @@ def build_tagger(
     emissions = keras.layers.Dense(n_labels, kernel_initializer=glorot, name="emissions")(states)
     options = {f"allowed_{name}": table for name, table in (allowed or {}).items()} if decoder == "crf" else {}
     head = HEADS[decoder](name="head", **options)
-    return TaggerModel(inputs, head(emissions), head, arguments)
+    return TaggerModel(inputs, head(emissions), head, auxiliary, arguments)
 
 
 def _input(spec: FeatureSpec) -> Any:

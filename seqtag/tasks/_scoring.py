@@ -75,13 +75,9 @@ def trained_decoder(model: Any, labels: SequenceOf[str], scheme: str, allowed: d
 
 
 def set_frequencies(model: Any, features: tuple[Feature, ...]) -> None:
-    """Tell the auxiliary loss how often each word occurs, rare words counted as often as they are dropped."""
-    auxiliary = next((layer for layer in model.layers if layer.name == "neighbour_words"), None)
-    if auxiliary is None:
+    """Tell the auxiliary loss, if there is one, how often each word occurs."""
+    if model.auxiliary is None:
         return
     words = next(feature for feature in features if feature.spec.name == "words")
     counts = np.array(words.counts, np.float64)
-    dropped = counts[words.spec.rare_from :] * words.spec.drop
-    counts[words.spec.rare_from :] -= dropped
-    counts[1] += dropped.sum()
-    auxiliary.frequencies.assign((counts / counts.sum()).astype(np.float32))
+    model.auxiliary.frequencies.assign((counts / counts.sum()).astype(np.float32))

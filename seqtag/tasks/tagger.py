@@ -125,7 +125,7 @@ class SequenceTagger(SequenceEstimator):
         layers: Annotated[int, Param("model", low=1)] = 1,
         bidirectional: Annotated[bool, Param("model")] = True,
         decoder: Annotated[str, Param("model", choices=lambda: DECODERS)] = "crf",
-        dropout: Annotated[float, Param("model", low=0, below=1)] = 0.5,
+        dropout: Annotated[float, Param("model", low=0, below=1)] = 0.4,
         scheme: Annotated[str | Literal["auto"], Param("model", choices=schemes.SCHEMES.names)] = "auto",
         tokenizer: Annotated[str, Param("model", choices=TOKENIZERS.names)] = "whitespace",
         epochs: Annotated[int | Literal["auto"], Param("training", low=1)] = "auto",

@@ -198,7 +198,7 @@ class Keeper(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Find the auxiliary loss, if the model has one."""
-        self._auxiliary = next((layer for layer in self.model.layers if layer.name == "neighbour_words"), None)
+        self._auxiliary = getattr(self.model, "auxiliary", None)
         self._set_strength()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
