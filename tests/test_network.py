@@ -13,7 +13,8 @@ from seqtag.data.encoders import FeatureSpec, fit_encoders
 from seqtag.data.lookup import UNKNOWN
 from seqtag.errors import BundleError, ConfigError
 from seqtag.nn.cells import CELLS
-from seqtag.nn.heads import HEADS, NeighbourWords
+from seqtag.nn.decoders import DECODERS
+from seqtag.nn.heads import NeighbourWords
 from seqtag.nn.inputs import CharacterCNN, CharacterRNN, Place, RareDropout
 from seqtag.nn.network import TaggerModel, build_tagger, named_weights, restore
 
@@ -161,7 +162,7 @@ FACTORS = {
     "cell": list(CELLS),
     "bidirectional": [False, True],
     "layers": [1, 2],
-    "decoder": list(HEADS),
+    "decoder": list(DECODERS),
     "neighbour_words": [False, True],
 }
 

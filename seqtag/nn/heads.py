@@ -9,7 +9,6 @@ from keras import ops
 
 from seqtag.nn.crf import CRF
 from seqtag.nn.recurrent import sequence_mask
-from seqtag.registry import Registry
 
 
 @keras.saving.register_keras_serializable("seqtag")
@@ -42,11 +41,6 @@ class SoftmaxHead(keras.layers.Layer):
         losses = ops.sparse_categorical_crossentropy(labels, emissions, from_logits=True)
         weighted = losses * mask if weights is None else losses * weights * mask
         return ops.sum(weighted) / ops.sum(mask)
-
-
-HEADS: Registry[type[keras.layers.Layer]] = Registry("decoder")
-HEADS.add("crf", CRFHead)
-HEADS.add("softmax", SoftmaxHead)
 
 
 @keras.saving.register_keras_serializable("seqtag")

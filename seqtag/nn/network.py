@@ -12,7 +12,8 @@ import numpy as np
 
 from seqtag.data.encoders import FeatureSpec
 from seqtag.errors import BundleError
-from seqtag.nn.heads import HEADS, NeighbourWords
+from seqtag.nn.decoders import DECODERS
+from seqtag.nn.heads import NeighbourWords
 from seqtag.nn.inputs import BLOCKS, Place
 from seqtag.nn.recurrent import Recurrent
 
@@ -31,7 +32,7 @@ class TaggerModel(keras.Model):
     outputs : KerasTensor
         Emissions, from the head.
     head : keras.layers.Layer
-        An entry of `seqtag.nn.heads.HEADS`, asked for the loss.
+        Made by an entry of `seqtag.nn.decoders.DECODERS`; asked for the loss.
     auxiliary : NeighbourWords or None
         The layer whose loss is added in training.
     arguments : dict
@@ -99,7 +100,7 @@ def build_tagger(
     bidirectional : bool
         Whether each layer also sees the future.
     decoder : str
-        Name of `seqtag.nn.heads.HEADS`.
+        Name of `seqtag.nn.decoders.DECODERS`.
     dropout : float
         Rate of the variational dropout (one mask a sequence; Gal and Ghahramani, 2016) before, between and after the
         layers.
@@ -147,8 +148,7 @@ def build_tagger(
     states = _drop(states, dropout, next(seeds), "states_dropout")
     glorot = keras.initializers.GlorotUniform(seed=next(seeds))
     emissions = keras.layers.Dense(n_labels, kernel_initializer=glorot, name="emissions")(states)
-    options = {f"allowed_{name}": table for name, table in (allowed or {}).items()} if decoder == "crf" else {}
-    head = HEADS[decoder](name="head", **options)
+    head = DECODERS[decoder](allowed or {})
     return TaggerModel(inputs, head(emissions), head, auxiliary, arguments)
 
 

@@ -20,6 +20,7 @@ from seqtag.data.encoders import Feature, fit_encoders
 from seqtag.data.tokenizers import TOKENIZERS
 from seqtag.errors import DataError
 from seqtag.nn.cells import CELLS
+from seqtag.nn.decoders import DECODERS
 from seqtag.params import Param, check_params
 from seqtag.tasks._base import SequenceEstimator, plain
 from seqtag.tasks._labelled import LabelledData, check_labelled, hold_out, prepare
@@ -30,7 +31,6 @@ from seqtag.tasks._weights import token_weights
 
 logger = logging.getLogger("seqtag")
 
-DECODERS = ("crf", "softmax")
 SHOWN = 5  # places listed in a warning
 
 
@@ -124,7 +124,7 @@ class SequenceTagger(SequenceEstimator):
         units: Annotated[int, Param("model", low=1)] = 200,
         layers: Annotated[int, Param("model", low=1)] = 1,
         bidirectional: Annotated[bool, Param("model")] = True,
-        decoder: Annotated[str, Param("model", choices=lambda: DECODERS)] = "crf",
+        decoder: Annotated[str, Param("model", choices=DECODERS.names)] = "crf",
         dropout: Annotated[float, Param("model", low=0, below=1)] = 0.4,
         scheme: Annotated[str | Literal["auto"], Param("model", choices=schemes.SCHEMES.names)] = "auto",
         tokenizer: Annotated[str, Param("model", choices=TOKENIZERS.names)] = "whitespace",
