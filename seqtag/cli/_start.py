@@ -12,7 +12,11 @@ from collections.abc import Iterator
 _FILTER = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN)
-greeting = (b"oneDNN custom operations are on", b"All log messages before absl::InitializeLog()")
+greeting = (
+    b"oneDNN custom operations are on",
+    b"All log messages before absl::InitializeLog()",
+    b"Could not find cuda drivers on your machine",
+)
 for line in sys.stdin.buffer:
     if not any(known in line for known in greeting):
         sys.stderr.buffer.write(line)
@@ -60,9 +64,10 @@ def start_keras() -> None:
 
 @contextlib.contextmanager
 def _without_greeting() -> Iterator[None]:
-    """Keep off standard error the two lines that TensorFlow writes before it has read its log level.
+    """Keep off standard error the lines that TensorFlow writes before it has read its log level.
 
-    They say that oneDNN is on, as it should be: without it training takes a third longer. A process of its own
+    They say that there is no GPU and that oneDNN is on, as it should be: without it training takes a third longer. A
+    process of its own
     reads along, so that no other line is lost, even if TensorFlow ends this process.
     """
     sys.stderr.flush()
