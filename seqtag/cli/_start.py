@@ -67,8 +67,7 @@ def _without_greeting() -> Iterator[None]:
     """Keep off standard error the lines that TensorFlow writes before it has read its log level.
 
     They say that there is no GPU and that oneDNN is on, as it should be: without it training takes a third longer. A
-    process of its own
-    reads along, so that no other line is lost, even if TensorFlow ends this process.
+    process of its own reads along, so that no other line is lost, even if TensorFlow ends this process.
     """
     sys.stderr.flush()
     saved = os.dup(2)
