@@ -276,7 +276,7 @@ def test_a_member_of_an_archive_is_checked_by_its_own_hash(server, cache, monkey
 def local_folder(root, train, dev):
     (root / "wnut17").mkdir(parents=True)
     (root / "wnut17" / "a.conll").write_bytes(train)
-    (root / "wnut17" / "b.conll.gz").write_bytes(gzip.compress(dev))
+    (root / "wnut17" / "b.conll.gz").write_bytes(gzip.compress(dev, mtime=0))
     return root
 
 
@@ -313,7 +313,7 @@ def test_a_local_file_with_another_content_is_refused(server, tmp_path, monkeypa
 def test_a_local_archive_that_is_cut_off_is_refused(server, tmp_path, monkeypatch):
     small_set(server.url, monkeypatch)
     folder = local_folder(tmp_path / "mine", TRAIN, DEV)
-    (folder / "wnut17" / "b.conll.gz").write_bytes(gzip.compress(DEV)[:-6])
+    (folder / "wnut17" / "b.conll.gz").write_bytes(gzip.compress(DEV, mtime=0)[:-6])
     monkeypatch.setenv("SEQTAG_DATA", str(folder))
     with pytest.raises(DataError, match=r"b\.conll\.gz: the file must be readable, and whole"):
         datasets.fetch_wnut17()
