@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqtag import decoding
-from seqtag.data.schemes import allowed_transitions, complete_labels, problems
+from seqtag.data.schemes import problems
+from seqtag.data.transitions import allowed_transitions, complete_labels
 from seqtag.nn.crf import CRF, FORBIDDEN
 from seqtag.nn.heads import CRFHead, SoftmaxHead
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqtag.data.schemes import allowed_transitions, complete_labels, problems
+from seqtag.data.schemes import problems
+from seqtag.data.transitions import allowed_transitions, complete_labels
 from seqtag.decoding import (
     FORBIDDEN,
     argmax,

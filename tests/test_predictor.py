@@ -19,7 +19,8 @@ from seqtag.backends import KerasBackend, OnnxBackend
 from seqtag.bundle import Bundle, dump_arrays, dump_json
 from seqtag.data.batching import EncodedCorpus
 from seqtag.data.encoders import fit_encoders
-from seqtag.data.schemes import Span, allowed_transitions
+from seqtag.data.schemes import Span
+from seqtag.data.transitions import allowed_transitions
 from seqtag.errors import BundleError, DataError, SeqtagError
 from seqtag.predictor import BATCH_TOKENS, CHUNK, Decoder, run_batches
 

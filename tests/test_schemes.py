@@ -15,8 +15,6 @@ from seqeval.scheme import IOB1, IOB2, IOBES, Entities
 from seqtag.data.schemes import (
     SCHEMES,
     Span,
-    allowed_transitions,
-    complete_labels,
     convert,
     detect,
     problems,
@@ -25,6 +23,7 @@ from seqtag.data.schemes import (
     split_tag,
     tags,
 )
+from seqtag.data.transitions import allowed_transitions, complete_labels
 from seqtag.errors import ConfigError, DataError
 
 SPAN_SCHEMES = [name for name in SCHEMES if SCHEMES[name].has_spans]

@@ -12,6 +12,7 @@ import numpy as np
 
 from seqtag.data import schemes
 from seqtag.data.corpus import Sequence
+from seqtag.data.transitions import allowed_transitions, complete_labels
 from seqtag.errors import DataError
 
 logger = logging.getLogger("seqtag")
@@ -32,11 +33,11 @@ class LabelledData:
     def labels(self) -> list[str]:
         """The labels that occur, completed to what the scheme needs, in order."""
         seen = {label for sequence in self.sequences for label in sequence.labels or ()}
-        return schemes.complete_labels(sorted(seen), self.scheme)
+        return complete_labels(sorted(seen), self.scheme)
 
     def allowed(self, labels: SequenceOf[str]) -> dict[str, np.ndarray]:
         """Return what may begin, follow and end; with ``allow_seen`` also what occurs in the data."""
-        start, transitions, end = schemes.allowed_transitions(labels, self.scheme)
+        start, transitions, end = allowed_transitions(labels, self.scheme)
         if self.allow_seen:
             for row in self.targets(labels):
                 start[row[0]] = end[row[-1]] = True
