@@ -196,6 +196,20 @@ def softmax(emissions: ArrayLike) -> np.ndarray:
     return scores / scores.sum(axis=-1, keepdims=True)
 
 
+def sigmoid(scores: ArrayLike) -> np.ndarray:
+    """Turn each score into a probability of its own, 1 / (1 + exp(-score)), without overflow.
+
+    Parameters
+    ----------
+    scores : array, any shape
+
+    Returns
+    -------
+    ndarray of float64, same shape
+    """
+    return 0.5 * (1.0 + np.tanh(0.5 * np.asarray(scores, dtype=np.float64)))
+
+
 def constrain(allowed: ArrayLike) -> np.ndarray:
     """Turn what a scheme allows into scores to be added to transitions, start or end.
 

@@ -1,10 +1,9 @@
-"""Metrics: against the rules of conlleval, seqeval, scikit-learn and published figures."""
+"""Scores of tags: against the rules of conlleval, seqeval and scikit-learn."""
 
 from __future__ import annotations
 
 import gzip
 import json
-import pickle
 import random
 from collections import Counter
 from itertools import groupby
@@ -14,20 +13,15 @@ import seqeval.metrics as seqeval
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from seqeval.scheme import IOB1, IOB2, IOBES
-from sklearn.base import BaseEstimator
 from sklearn.metrics import precision_recall_fscore_support
-from sklearn.model_selection import cross_val_score
 
 from seqtag.data.schemes import convert
 from seqtag.errors import ConfigError, DataError
 from seqtag.metrics import (
-    METRICS,
     Counts,
     label_counts,
-    most_frequent_label_baseline,
     report,
     score,
-    scorer,
     sequence_accuracy,
     span_counts,
     token_accuracy,
@@ -167,15 +161,6 @@ def test_the_scheme_does_not_change_the_score_of_valid_tags(target, shared_data)
         assert span_counts(*there, target, mode) == span_counts(gold, predicted, "iob2", mode)
 
 
-def test_the_published_baseline_of_conll_2000(shared_data):
-    """The most frequent chunk tag of each part of speech: 72.58 / 82.14 / 77.07 (Tjong Kim Sang, Buchholz, 2000)."""
-    train, test = (read_columns(shared_data / "conll2000" / name) for name in ("train.txt.gz", "test.txt"))
-    columns = [[[row[i] for row in rows] for rows in part] for part, i in ((train, 1), (train, 2), (test, 1))]
-    gold = [[row[2] for row in rows] for rows in test]
-    micro = span_counts(gold, most_frequent_label_baseline(*columns), "iob2").micro
-    assert [round(100 * value, 2) for value in (micro.precision, micro.recall, micro.f1)] == [72.58, 82.14, 77.07]
-
-
 # ---- labels ------------------------------------------------------------------------------------------------
 
 
@@ -266,73 +251,9 @@ def test_gold_labels_that_are_all_outside_take_the_predicted_scheme():
     assert report([["I", "E"]], [["B", "E"]]).scheme == "none"
 
 
-# ---- scores by name ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("accuracy", 6 / 7),
-        ("sequence_accuracy", 1 / 2),
-        ("span_f1", 2 / 3),
-        ("span_precision", 2 / 3),
-        ("span_recall", 2 / 3),
-        ("span_f1_strict", 4 / 5),
-        ("macro_f1", 3 / 4),
-        ("weighted_f1", 2 / 3),
-    ],
-)
-def test_metrics_by_name(name, expected):
-    assert METRICS[name](GOLD, PREDICTED, "iob2") == pytest.approx(expected)
-
-
-def test_every_metric_is_one_for_perfect_labels():
-    assert all(METRICS[name](GOLD, GOLD, "iob2") == 1.0 for name in METRICS)
-
-
 def test_the_main_score_follows_the_scheme():
     assert score(GOLD, PREDICTED) == score(GOLD, PREDICTED, "iob2") == pytest.approx(2 / 3)
     assert score(GOLD, PREDICTED, "none") == pytest.approx(6 / 7)
-
-
-class Echo(BaseEstimator):
-    """An estimator that answers with what it is asked."""
-
-    def fit(self, X, y):
-        return self
-
-    def predict(self, X):
-        return X
-
-
-def test_a_scorer_serves_scikit_learn():
-    found = cross_val_score(Echo(), PREDICTED, GOLD, scoring=scorer("span_f1"), cv=2)
-    assert found.tolist() == pytest.approx([0.5, 1.0])
-
-
-def test_a_scorer_is_a_value():
-    made = scorer("macro_f1", scheme="iob2")
-    assert repr(made) == "Scorer(name='macro_f1', scheme='iob2')"
-    assert pickle.loads(pickle.dumps(made)) == made
-    with pytest.raises(ConfigError, match=r"metric must be one of accuracy.*Did you mean 'span_f1'\?"):
-        scorer("span_f")
-    with pytest.raises(ConfigError, match="scheme must be one of"):
-        scorer("span_f1", scheme="bio")
-
-
-# ---- the baseline ------------------------------------------------------------------------------------------
-
-
-def test_baseline_takes_the_most_frequent_label_of_each_word():
-    tokens, labels = [["a", "b", "a"], ["a", "b"], ["c"]], [["X", "Z", "Y"], ["Y", "X"], ["Z"]]
-    assert most_frequent_label_baseline(tokens, labels, [["a", "b", "c", "new"], []]) == [["Y", "X", "Z", "X"], []]
-
-
-def test_baseline_needs_words():
-    with pytest.raises(DataError, match="at least one word"):
-        most_frequent_label_baseline([[]], [[]], [["a"]])
-    with pytest.raises(DataError, match="train_tokens and train_labels must have one entry a token; got 1 and 2"):
-        most_frequent_label_baseline([["a"]], [["X", "Y"]], [["a"]])
 
 
 # ---- errors ------------------------------------------------------------------------------------------------
