@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from seqtag.errors import ConfigError
 from seqtag.nn import recurrent
-from seqtag.nn._tensorflow import lstm
-from seqtag.nn.cells import CELLS
-from seqtag.nn.recurrent import DIRECTIONS, Recurrent, reverse, sequence_mask
+from seqtag.nn._tensorflow import KERNELS, lstm
+from seqtag.nn.cells import CELLS, DIRECTIONS, INITIAL_STATES
+from seqtag.nn.recurrent import Recurrent, reverse, sequence_mask
 
 UNITS, WIDTH = 4, 3
 LENGTHS = [[5, 1, 3, 5], [1], [1, 1, 1], [7, 2], [4]]
@@ -45,35 +45,37 @@ def within(lengths, width):
 # ---- oracles -----------------------------------------------------------------------------------------------
 
 
-def by_hand(inputs, length, kernel, recurrent_kernel, bias, way):
-    """s_t = tanh(U x_t + W s_{t-1} + b), s_{-1} = 0, from the sequence's first or last token on."""
+def by_hand(activation, inputs, length, kernel, recurrent_kernel, bias, way):
+    """s_t = f(U x_t + W s_{t-1} + b), s_{-1} = 0, from the sequence's first or last token on."""
     states = np.zeros((len(inputs), UNITS))
     state = np.zeros(UNITS)
     for t in range(length) if way == "forward" else reversed(range(length)):
-        state = np.tanh(kernel.T @ inputs[t] + recurrent_kernel.T @ state + bias)
+        state = activation(kernel.T @ inputs[t] + recurrent_kernel.T @ state + bias)
         states[t] = state
     return states
 
 
+@pytest.mark.parametrize(("cell", "f"), [("simple_rnn", np.tanh), ("simple_rnn_relu", lambda z: np.maximum(z, 0))])
 @directions
 @pytest.mark.parametrize("lengths", LENGTHS, ids=str)
-def test_simple_rnn_by_hand(direction, lengths):
-    layer = make_layer("simple_rnn", direction)
+def test_simple_rnn_by_hand(cell, f, direction, lengths):
+    layer = make_layer(cell, direction)
     inputs, lengths = make_inputs(lengths)
     expected = [
-        np.concatenate([by_hand(x, n, *keras_layer.get_weights(), way) for way, keras_layer in layer.ways.items()], -1)
+        np.concatenate([by_hand(f, x, n, *one.get_weights(), way) for way, one in layer.ways.items()], -1)
         for x, n in zip(inputs, lengths, strict=True)
     ]
     np.testing.assert_allclose(call(layer, inputs, lengths), expected, atol=1e-6)
 
 
-def one_by_one(layer, inputs, lengths):
+def one_by_one(layer, inputs, lengths, initial=None):
     """Keras's layer on each sequence alone, unpadded, turned round by NumPy."""
     outputs = np.zeros((*inputs.shape[:2], UNITS * len(layer.ways)), np.float32)
     for b, n in enumerate(lengths):
         for i, (way, keras_layer) in enumerate(layer.ways.items()):
             step = 1 if way == "forward" else -1
-            alone = np.array(keras_layer(inputs[b : b + 1, :n][:, ::step]))[0, ::step]
+            start = None if initial is None else [state[None] for state in initial[b, i]]
+            alone = np.array(keras_layer(inputs[b : b + 1, :n][:, ::step], initial_state=start))[0, ::step]
             outputs[b, :n, i * UNITS : (i + 1) * UNITS] = alone
     return outputs
 
@@ -96,6 +98,42 @@ def test_without_a_fused_kernel_the_same(cell, direction, monkeypatch):
     np.testing.assert_allclose(call(layer, inputs, lengths), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize(("cell", "fused"), [*((cell, False) for cell in CELLS), *((cell, True) for cell in KERNELS)])
+@directions
+@pytest.mark.parametrize("unroll", [False, True])
+@pytest.mark.parametrize("initial_state", list(INITIAL_STATES))
+def test_initial_states_and_unrolling_equal_keras(cell, direction, unroll, initial_state, fused, monkeypatch):
+    if not fused:
+        monkeypatch.setattr(recurrent, "fused_kernel", lambda cell: None)
+    inputs, lengths = make_inputs([5, 1, 3, 5])
+    layer = Recurrent(cell, UNITS, direction, initial_state=initial_state, unroll=unroll)
+    layer.build((None, 5, WIDTH), (None,))
+    rng = np.random.default_rng(2)
+    layer.set_weights([rng.normal(scale=0.6, size=weight.shape) for weight in layer.weights])
+    initial = None
+    if initial_state != "zero":
+        initial = rng.normal(size=(4, len(layer.ways), CELLS[cell].states, UNITS)).astype(np.float32)
+    if initial_state == "learned":
+        initial[:] = [layer.learned[way].numpy() for way in layer.ways]
+    found = layer(inputs, lengths, initial) if initial_state == "given" else layer(inputs, lengths)
+    np.testing.assert_allclose(found, one_by_one(layer, inputs, lengths, initial), atol=1e-6)
+
+
+@cells
+@settings(max_examples=20)
+@given(st.lists(st.integers(1, 6), min_size=1, max_size=4), st.integers(0, 99))
+def test_backward_is_forward_with_the_same_weights_over_the_reversed(cell, lengths, seed):
+    """backward(x) = reverse(forward(reverse(x))), each sequence reversed by NumPy within its own length."""
+    inputs, lengths = make_inputs(lengths, seed)
+    turned = inputs.copy()
+    for row, n in zip(turned, lengths, strict=True):
+        row[:n] = row[:n][::-1]
+    backward = traced(cell, "backward")(inputs, lengths).numpy()
+    forward = traced(cell, "forward")(turned, lengths).numpy()
+    for one, other, n in zip(backward, forward, lengths, strict=True):
+        np.testing.assert_allclose(one[:n], other[:n][::-1], atol=1e-6)
+
+
 def test_the_lstm_has_a_fused_kernel_on_the_cpu():
     assert recurrent.fused_kernel("lstm") is lstm
     assert recurrent.fused_kernel("gru") is None
@@ -110,12 +148,12 @@ def masked_sum(outputs, lengths):
     return tf.reduce_sum(outputs * tf.constant(shares * within(lengths, outputs.shape[1])))
 
 
-def gradients(function, inputs, weights, lengths):
-    inputs = tf.constant(inputs)
+def gradients(function, inputs, weights, states, lengths):
+    inputs, states = tf.constant(inputs), [tf.constant(state) for state in states]
     with tf.GradientTape() as tape:
-        tape.watch(inputs)
-        loss = masked_sum(function(inputs), lengths)
-    return tape.gradient(loss, [inputs, *weights])
+        tape.watch([inputs, *states])
+        loss = masked_sum(function(inputs, states), lengths)
+    return tape.gradient(loss, [inputs, *weights, *states])
 
 
 @pytest.mark.parametrize("way", ["forward", "backward"])
@@ -124,15 +162,16 @@ def test_the_fused_lstm_has_the_gradients_of_keras(way, lengths):
     (layer,) = make_layer("lstm", way).ways.values()
     weights = [layer.cell.kernel.value, layer.cell.recurrent_kernel.value, layer.cell.bias.value]
     inputs, lengths = make_inputs(lengths)
+    states = np.random.default_rng(3).normal(size=(2, len(lengths), UNITS)).astype(np.float32)
     fused, own = (
-        gradients(function, inputs, weights, lengths)
+        gradients(function, inputs, weights, states, lengths)
         for function in (
-            lambda x: lstm(x, lengths, {way: weights})[0],
-            lambda x: recurrent.run(layer, way, x, lengths),
+            lambda x, initial: lstm(x, lengths, {way: weights}, {way: initial})[0],
+            lambda x, initial: recurrent.run(layer, way, x, lengths, initial),
         )
     )
-    for name, one, other in zip(("inputs", "kernel", "recurrent", "bias"), fused, own, strict=True):
-        assert np.abs(other).max() > 0.01 or (name == "recurrent" and max(lengths) == 1)
+    for name, one, other in zip(("inputs", "kernel", "recurrent", "bias", "h", "c"), fused, own, strict=True):
+        assert np.abs(other).max() > 0.01
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5, err_msg=name)
     assert not np.array(fused[0])[~within(lengths, inputs.shape[1])[..., 0]].any()
 
@@ -165,10 +204,10 @@ def test_both_directions_in_one_traced_function():
 
 
 @cache
-def traced(cell):
-    """A bidirectional layer, traced once for all shapes."""
+def traced(cell, direction="both"):
+    """A layer, traced once for all shapes; one direction has the same weights as the other."""
     signature = [tf.TensorSpec((None, None, WIDTH)), tf.TensorSpec((None,), tf.int32)]
-    return tf.function(make_layer(cell, "both").__call__, input_signature=signature)
+    return tf.function(make_layer(cell, direction).__call__, input_signature=signature)
 
 
 @cells
@@ -230,12 +269,12 @@ def test_masks():
 @cells
 @directions
 def test_shapes_and_configuration(cell, direction):
-    layer = Recurrent(cell, UNITS, direction, seed=3, name="states")
+    layer = Recurrent(cell, UNITS, direction, seed=3, initial_state="learned", name="states")
     assert layer.compute_output_shape((2, 5, WIDTH)) == (2, 5, UNITS * (2 if direction == "both" else 1))
     again = Recurrent.from_config(layer.get_config())
     for one in (layer, again):
         one.build((None, None, WIDTH), (None,))
-    assert again.name == "states" and len(again.ways) == len(layer.ways)
+    assert again.name == "states" and again.get_config() == layer.get_config()
     for one, other in zip(layer.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -249,9 +288,23 @@ def test_a_seed_fixes_the_initial_weights_and_the_directions_differ(cell):
         kernels.setdefault(seed, []).append(layer.get_weights())
     (one, again), (other,) = kernels.values()
     assert all(np.array_equal(a, b) for a, b in zip(one, again, strict=True))
-    assert not np.array_equal(one[0], other[0]) and not np.array_equal(one[1], other[1])
+    identity = cell == "simple_rnn_relu"  # which draws no recurrent weights
+    assert not np.array_equal(one[0], other[0]) and np.array_equal(one[1], other[1]) == identity
     half = len(one) // 2
-    assert not np.array_equal(one[0], one[half]) and not np.array_equal(one[1], one[half + 1])
+    assert not np.array_equal(one[0], one[half]) and np.array_equal(one[1], one[half + 1]) == identity
+
+
+def test_the_initial_weights_of_two_directions_are_drawn_independently():
+    """Two initialisers with one seed draw the same numbers, and scale them differently."""
+    keras_cells = [way.cell for way in Recurrent("lstm", UNITS, seed=5).ways.values()]
+    drawn = [one.seed for cell in keras_cells for one in (cell.kernel_initializer, cell.recurrent_initializer)]
+    assert drawn == [5, 6, 7, 8]
+
+
+def test_the_relu_cell_begins_with_the_identity():
+    layer = Recurrent("simple_rnn_relu", UNITS, "forward")
+    layer.build((None, None, WIDTH))
+    np.testing.assert_array_equal(layer.ways["forward"].cell.recurrent_kernel, np.eye(UNITS))
 
 
 def test_gru_resets_after_the_product_as_cudnn_and_onnx_do():
@@ -261,10 +314,28 @@ def test_gru_resets_after_the_product_as_cudnn_and_onnx_do():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("lstn", 3), r"cell must be one of simple_rnn, gru, lstm; got 'lstn'.*Did you mean 'lstm'"),
+        (("lstn", 3), r"cell must be one of simple_rnn, .*, lstm; got 'lstn'.*Did you mean 'lstm'"),
+        (("lstm", 3, "both", 0, "given zero"), r"initial_state must be one of zero, given, learned; got 'given zero'"),
         (("lstm", 3, "forwards"), r"direction must be one of forward, backward, both; got 'forwards'.*'forward'"),
     ],
 )
 def test_bad_arguments(arguments, message):
     with pytest.raises(ConfigError, match=message):
         Recurrent(*arguments)
+
+
+def test_unrolling_needs_a_known_number_of_steps():
+    layer = Recurrent("gru", UNITS, unroll=True)
+    with pytest.raises(
+        ConfigError, match=r"number of steps must be known; got inputs of shape \(None, None, 3\).*loop"
+    ):
+        layer.build((None, None, WIDTH))
+
+
+@pytest.mark.parametrize(("initial_state", "passed"), [("given", False), ("learned", True), ("zero", True)])
+def test_initial_states_are_passed_where_they_are_given_alone(initial_state, passed):
+    layer = Recurrent("gru", UNITS, "forward", initial_state=initial_state)
+    inputs, lengths = make_inputs([2])
+    initial = np.zeros((1, 1, 1, UNITS), np.float32) if passed else None
+    with pytest.raises(ConfigError, match=f"initial_state='{initial_state}' and {'some' if passed else 'none'}"):
+        layer(inputs, lengths, initial)

@@ -18,7 +18,12 @@ def sees_gpu() -> bool:
     return bool(tf.config.list_physical_devices("GPU"))
 
 
-def lstm(inputs: Any, lengths: Any, weights: Mapping[str, tuple[Any, Any, Any]]) -> list[Any]:
+def lstm(
+    inputs: Any,
+    lengths: Any,
+    weights: Mapping[str, tuple[Any, Any, Any]],
+    initial: Mapping[str, list[Any]] | None = None,
+) -> list[Any]:
     """Run an LSTM over right-padded sequences, each direction a loop of its own.
 
     The input product of all steps is one matrix product before the loop, the weight gradients are one after
@@ -33,6 +38,8 @@ def lstm(inputs: Any, lengths: Any, weights: Mapping[str, tuple[Any, Any, Any]])
         Length of each sequence.
     weights : mapping of {"forward", "backward"} to (kernel (D, 4 H), recurrent kernel (H, 4 H), bias (4 H,))
         As `keras.layers.LSTM` keeps them.
+    initial : mapping of {"forward", "backward"} to [h (B, H), c (B, H)], optional
+        The state before a direction's first step; zeros where it is not named.
 
     Returns
     -------
@@ -44,7 +51,9 @@ def lstm(inputs: Any, lengths: Any, weights: Mapping[str, tuple[Any, Any, Any]])
     outputs = []
     for way, (kernel, recurrent, bias) in weights.items():
         ordered = steps if way == "forward" else tf.reverse_sequence(steps, lengths, seq_axis=0, batch_axis=1)
-        hidden = _lstm_steps(ordered, *map(tf.convert_to_tensor, (kernel, recurrent, bias)))
+        zeros = tf.zeros([tf.shape(steps)[1], recurrent.shape[0]], steps.dtype)
+        state = (initial or {}).get(way, [zeros, zeros])
+        hidden = _lstm_steps(ordered, *map(tf.convert_to_tensor, (kernel, recurrent, bias, *state)))
         if way == "backward":
             hidden = tf.reverse_sequence(hidden, lengths, seq_axis=0, batch_axis=1)
         outputs.append(tf.transpose(hidden, [1, 0, 2]))
@@ -55,36 +64,47 @@ KERNELS: dict[str, Callable[..., list[Any]]] = {"lstm": lstm}
 
 
 @tf.custom_gradient
-def _lstm_steps(inputs: tf.Tensor, kernel: tf.Tensor, recurrent: tf.Tensor, bias: tf.Tensor):
+def _lstm_steps(
+    inputs: tf.Tensor, kernel: tf.Tensor, recurrent: tf.Tensor, bias: tf.Tensor, hidden_0: tf.Tensor, cell_0: tf.Tensor
+):
     """Hidden states (T, B, H) of time-major inputs (T, B, D), with the gradient written out."""
     time, batch, width = tf.unstack(tf.shape(inputs))
     units = recurrent.shape[0]
     flat = tf.reshape(inputs, [time * batch, width])
     projected = tf.reshape(tf.matmul(flat, kernel) + bias, [time, batch, 4 * units])
-    gates, cells, hidden = _forward_loop(projected, recurrent)
+    gates, cells, hidden = _forward_loop(projected, recurrent, hidden_0, cell_0)
 
     def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        dz = _backward_loop(upstream, gates, cells, recurrent)
+        dz, dhidden_0, dcell_0 = _backward_loop(upstream, gates, _before(cells, cell_0), cells, recurrent)
         flat_dz = tf.reshape(dz, [time * batch, 4 * units])
-        before = tf.concat([tf.zeros([1, batch, units], hidden.dtype), hidden[:-1]], 0)
+        before = _before(hidden, hidden_0)
         return (
             tf.reshape(tf.matmul(flat_dz, kernel, transpose_b=True), [time, batch, width]),
             tf.matmul(flat, flat_dz, transpose_a=True),
             tf.matmul(tf.reshape(before, [time * batch, units]), flat_dz, transpose_a=True),
             tf.reduce_sum(flat_dz, 0),
+            dhidden_0,
+            dcell_0,
         )
 
     return hidden, gradient
 
 
-def _forward_loop(projected: tf.Tensor, recurrent: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+def _before(states: tf.Tensor, initial: tf.Tensor) -> tf.Tensor:
+    """States one step earlier (T, B, H)."""
+    return tf.concat([initial[None], states[:-1]], 0)
+
+
+def _forward_loop(
+    projected: tf.Tensor, recurrent: tf.Tensor, hidden_0: tf.Tensor, cell_0: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Gates i, f, g, o side by side (T, B, 4 H), cell states and hidden states (T, B, H)."""
     units = recurrent.shape[0]
     # tanh(x) = 2 sigmoid(2 x) - 1: with the candidate's columns doubled, one sigmoid serves all four gates.
     doubled = tf.concat([tf.ones([2 * units]), tf.fill([units], 2.0), tf.ones([units])], 0)
     recurrent = recurrent * doubled
     projected = projected * doubled
-    time, batch = tf.unstack(tf.shape(projected)[:2])
+    time = tf.shape(projected)[0]
 
     def step(t, h, c, kept):
         i, f, g, o = tf.split(tf.sigmoid(projected[t] + tf.matmul(h, recurrent)), 4, axis=1)
@@ -94,19 +114,19 @@ def _forward_loop(projected: tf.Tensor, recurrent: tf.Tensor) -> tuple[tf.Tensor
         values = (tf.concat([i, f, g, o], 1), c, h)
         return t + 1, h, c, tuple(array.write(t, value) for array, value in zip(kept, values, strict=True))
 
-    zeros = tf.zeros([batch, units], projected.dtype)
     arrays = tuple(tf.TensorArray(projected.dtype, time, element_shape=[None, n * units]) for n in (4, 1, 1))
-    *_, kept = tf.while_loop(lambda t, *_: t < time, step, (0, zeros, zeros, arrays))
+    *_, kept = tf.while_loop(lambda t, *_: t < time, step, (0, hidden_0, cell_0, arrays))
     return tuple(array.stack() for array in kept)
 
 
-def _backward_loop(upstream: tf.Tensor, gates: tf.Tensor, cells: tf.Tensor, recurrent: tf.Tensor) -> tf.Tensor:
-    """Gradient of the pre-activations (T, B, 4 H) given that of the hidden states (T, B, H)."""
+def _backward_loop(
+    upstream: tf.Tensor, gates: tf.Tensor, cells_before: tf.Tensor, cells: tf.Tensor, recurrent: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Gradient of the pre-activations (T, B, 4 H) and of the initial h and c, given that of the states (T, B, H)."""
     units = recurrent.shape[0]
     time, batch = tf.unstack(tf.shape(upstream)[:2])
     i, f, g, o = tf.split(gates, 4, axis=2)
     tanh_c = tf.tanh(cells)
-    cells_before = tf.concat([tf.zeros([1, batch, units], cells.dtype), cells[:-1]], 0)
     # Everything that does not depend on the recurrence is computed for all steps at once.
     slopes = tf.concat(
         [g * i * (1.0 - i), cells_before * f * (1.0 - f), i * (1.0 - g * g), tanh_c * o * (1.0 - o)], axis=2
@@ -121,8 +141,8 @@ def _backward_loop(upstream: tf.Tensor, gates: tf.Tensor, cells: tf.Tensor, recu
 
     zeros = tf.zeros([batch, units], upstream.dtype)
     kept = tf.TensorArray(upstream.dtype, time, element_shape=[None, 4 * units])
-    *_, kept = tf.while_loop(lambda t, *_: t >= 0, step, (time - 1, zeros, zeros, kept))
-    return kept.stack()
+    _, dh, dc, kept = tf.while_loop(lambda t, *_: t >= 0, step, (time - 1, zeros, zeros, kept))
+    return kept.stack(), dh, dc
 
 
 @keras.saving.register_keras_serializable("seqtag")

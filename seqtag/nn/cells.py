@@ -1,4 +1,7 @@
-"""The recurrent cells by name. A factory imports Keras in its body, so that names cost nothing."""
+"""What a recurrent stack is chosen from, by name: cells, directions, merges and initial states.
+
+A factory imports Keras in its body, so that names cost nothing.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,10 @@ class Cell:
         The same blocks in the order of the ONNX operator.
     onnx_attributes : dict
         Attributes that make the operator compute what Keras does.
+    onnx_activations : tuple of str
+        Activations of one direction, where they are not the operator's own.
+    states : int
+        Arrays of width H that make up the state between two steps: s, or for the LSTM h and c.
     """
 
     layer: Callable[..., Any]
@@ -33,6 +40,8 @@ class Cell:
     gates: tuple[str, ...] = ()
     onnx_gates: tuple[str, ...] = ()
     onnx_attributes: dict[str, Any] = field(default_factory=dict)
+    onnx_activations: tuple[str, ...] = ()
+    states: int = 1
 
 
 CELLS: Registry[Cell] = Registry("cell")
@@ -42,6 +51,14 @@ def _simple_rnn(units: int, **options: Any) -> Any:
     import keras
 
     return keras.layers.SimpleRNN(units, **options)
+
+
+def _simple_rnn_relu(units: int, **options: Any) -> Any:
+    import keras
+
+    # From the identity an error travels back through time undiminished (Le, Jaitly and Hinton, 2015).
+    options["recurrent_initializer"] = keras.initializers.Identity()
+    return keras.layers.SimpleRNN(units, activation="relu", **options)
 
 
 def _gru(units: int, **options: Any) -> Any:
@@ -56,6 +73,39 @@ def _lstm(units: int, **options: Any) -> Any:
     return keras.layers.LSTM(units, **options)
 
 
-CELLS.add("simple_rnn", Cell(_simple_rnn, "RNN", ("h",), ("h",), {}))
+CELLS.add("simple_rnn", Cell(_simple_rnn, "RNN", ("h",), ("h",)))
+CELLS.add("simple_rnn_relu", Cell(_simple_rnn_relu, "RNN", ("h",), ("h",), onnx_activations=("Relu",)))
 CELLS.add("gru", Cell(_gru, "GRU", ("z", "r", "h"), ("z", "r", "h"), {"linear_before_reset": 1}))
-CELLS.add("lstm", Cell(_lstm, "LSTM", ("i", "f", "c", "o"), ("i", "o", "f", "c"), {}))
+CELLS.add("lstm", Cell(_lstm, "LSTM", ("i", "f", "c", "o"), ("i", "o", "f", "c"), states=2))
+
+DIRECTIONS: Registry[tuple[str, ...]] = Registry("direction")
+DIRECTIONS.add("forward", ("forward",))
+DIRECTIONS.add("backward", ("backward",))
+DIRECTIONS.add("both", ("forward", "backward"))
+
+
+@dataclass(frozen=True)
+class Merging:
+    """How the states of two directions become one vector a place.
+
+    Parameters
+    ----------
+    reduce : str, optional
+        The operation of `keras.ops` over the directions. Without one they stay side by side.
+    onnx : str, optional
+        The ONNX operator that does it to two arrays.
+    """
+
+    reduce: str | None = None
+    onnx: str | None = None
+
+
+MERGES: Registry[Merging] = Registry("merge")
+MERGES.add("concat", Merging())
+MERGES.add("sum", Merging("sum", "Sum"))
+MERGES.add("mean", Merging("mean", "Mean"))
+
+INITIAL_STATES: Registry[str] = Registry("initial_state")
+INITIAL_STATES.add("zero", "zeros")
+INITIAL_STATES.add("given", "an input of the network, one for each sequence")
+INITIAL_STATES.add("learned", "weights, the same for each sequence")

@@ -8,20 +8,15 @@ from typing import Any
 import keras
 from keras import ops
 
-from seqtag.nn.cells import CELLS
-from seqtag.registry import Registry
-
-DIRECTIONS: Registry[tuple[str, ...]] = Registry("direction")
-DIRECTIONS.add("forward", ("forward",))
-DIRECTIONS.add("backward", ("backward",))
-DIRECTIONS.add("both", ("forward", "backward"))
+from seqtag.errors import ConfigError
+from seqtag.nn.cells import CELLS, DIRECTIONS, INITIAL_STATES, MERGES
 
 
 @keras.saving.register_keras_serializable("seqtag")
 class Recurrent(keras.layers.Layer):
     """Run a cell over each sequence, forward, backward or both ways.
 
-    The hidden state follows s_t = f(U x_t + W s_{t-1}) with s_{-1} = 0 (for the gated cells, with their gates); the
+    The hidden state follows s_t = f(U x_t + W s_{t-1}) (Elman, 1990; for the gated cells, with their gates); the
     backward direction starts at each sequence's own last token. Lengths are explicit: what stands beyond a
     length neither changes a result nor comes out (zero).
 
@@ -35,16 +30,34 @@ class Recurrent(keras.layers.Layer):
         ``both`` concatenates the two, so that the output is 2 H wide.
     seed : int
         Seeds the initial weights.
+    initial_state : {"zero", "given", "learned"}
+        The state before the first step; for the backward direction, that before the sequence's own last token.
+        ``given`` is an argument of the call, ``learned`` are weights, which begin as zeros.
+    unroll : bool
+        Whether the loop over time is written out, for which the time axis must be known when the layer is built.
     """
 
-    def __init__(self, cell: str, units: int, direction: str = "both", seed: int = 0, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        cell: str,
+        units: int,
+        direction: str = "both",
+        seed: int = 0,
+        initial_state: str = "zero",
+        unroll: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
+        INITIAL_STATES[initial_state]  # raises with the near name
         self.cell = cell
         self.units = units
         self.direction = direction
         self.seed = seed
+        self.initial_state = initial_state
+        self.unroll = unroll
         self.supports_jit = False  # one XLA compilation a shape costs more than it gives (see docs/architecture.md)
-        self.ways = {way: self._make(way, seed + i) for i, way in enumerate(DIRECTIONS[direction])}
+        self.ways = {way: self._make(way, seed + 2 * i) for i, way in enumerate(DIRECTIONS[direction])}
+        self.learned: dict[str, Any] = {}
 
     def _make(self, way: str, seed: int) -> Any:
         layer = CELLS[self.cell].layer(
@@ -58,36 +71,147 @@ class Recurrent(keras.layers.Layer):
             layer.cell.name = f"{self.cell}_cell"  # Keras would count the cells of a process, and so rename weights
         return layer
 
-    def build(self, inputs_shape: tuple[int | None, ...], lengths_shape: tuple[int | None, ...] | None = None) -> None:
+    def build(
+        self,
+        inputs_shape: tuple[int | None, ...],
+        lengths_shape: tuple[int | None, ...] | None = None,
+        initial_shape: tuple[int | None, ...] | None = None,
+    ) -> None:
         """Make the weights for inputs of shape (B, T, D)."""
-        for layer in self.ways.values():
+        self.steps = inputs_shape[1] if self.unroll else None
+        if self.unroll and self.steps is None:
+            raise ConfigError(
+                "to unroll the loop over time, its number of steps must be known; got inputs of shape "
+                f"{tuple(inputs_shape)}. Give the network inputs of a fixed length, or loop (unroll=False)."
+            )
+        for way, layer in self.ways.items():
             layer.build(tuple(inputs_shape))
+            if self.initial_state == "learned":
+                shape = (CELLS[self.cell].states, self.units)
+                self.learned[way] = self.add_weight(shape=shape, initializer="zeros", name=f"{way}_initial")
 
-    def call(self, inputs: Any, lengths: Any) -> Any:
-        """Return the hidden states, shape (B, T, H or 2 H), of inputs (B, T, D) with lengths (B,)."""
-        kernel = fused_kernel(self.cell)
+    def call(self, inputs: Any, lengths: Any, initial: Any = None) -> Any:
+        """Return the hidden states.
+
+        Parameters
+        ----------
+        inputs : tensor, shape (B, T, D)
+            Right-padded.
+        lengths : tensor of int, shape (B,)
+            Length of each sequence.
+        initial : tensor, shape (B, directions, states of the cell, H), optional
+            The given initial states: forward before backward, the LSTM's h before c.
+
+        Returns
+        -------
+        tensor, shape (B, T, H or 2 H)
+        """
+        states = self._states(inputs, initial)
+        kernel = None if self.unroll else fused_kernel(self.cell)
         if kernel is not None:
-            outputs = kernel(inputs, lengths, {way: _weights(layer) for way, layer in self.ways.items()})
+            outputs = kernel(inputs, lengths, {way: _weights(layer) for way, layer in self.ways.items()}, states)
         else:
-            outputs = [run(layer, way, inputs, lengths) for way, layer in self.ways.items()]
+            outputs = [
+                run(layer, way, inputs, lengths, states.get(way), self.steps) for way, layer in self.ways.items()
+            ]
         joined = outputs[0] if len(outputs) == 1 else ops.concatenate(outputs, axis=-1)
         return joined * ops.expand_dims(sequence_mask(lengths, ops.shape(inputs)[1], joined.dtype), -1)
 
-    def compute_output_shape(self, inputs_shape: Any, lengths_shape: Any = None) -> tuple[int | None, ...]:
+    def _states(self, inputs: Any, initial: Any) -> dict[str, list[Any]]:
+        """Return each direction's initial states, arrays (B, H); none where they are zero."""
+        if (initial is not None) != (self.initial_state == "given"):
+            raise ConfigError(
+                "initial states must be passed where initial_state is 'given', and only there; got "
+                f"initial_state={self.initial_state!r} and {'none' if initial is None else 'some'}."
+            )
+        shape = (ops.shape(inputs)[0], self.units)
+        states = {}
+        for i, way in enumerate(self.ways):
+            if self.initial_state == "given":
+                states[way] = [initial[:, i, k] for k in range(CELLS[self.cell].states)]
+            elif self.initial_state == "learned":
+                rows = self.learned[way]
+                states[way] = [ops.broadcast_to(rows[k], shape) for k in range(CELLS[self.cell].states)]
+        return states
+
+    def compute_output_shape(
+        self, inputs_shape: Any, lengths_shape: Any = None, initial_shape: Any = None
+    ) -> tuple[int | None, ...]:
         """Return the shape of the hidden states."""
         return (*inputs_shape[:2], self.units * len(self.ways))
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        own = {"cell": self.cell, "units": self.units, "direction": self.direction, "seed": self.seed}
-        return super().get_config() | own
+        names = ("cell", "units", "direction", "seed", "initial_state", "unroll")
+        return super().get_config() | {name: getattr(self, name) for name in names}
 
 
-def run(layer: Any, way: str, inputs: Any, lengths: Any) -> Any:
-    """Run one Keras layer one way over right-padded sequences, with Keras operations alone."""
-    if way == "forward":
-        return layer(inputs)
-    return reverse(layer(reverse(inputs, lengths)), lengths)
+@keras.saving.register_keras_serializable("seqtag")
+class Merge(keras.layers.Layer):
+    """Make one vector of the two directions' states that stand side by side.
+
+    Parameters
+    ----------
+    merge : str
+        Name of `seqtag.nn.cells.MERGES`.
+    """
+
+    def __init__(self, merge: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.merge = merge
+        self.reduce = MERGES[merge].reduce
+
+    def call(self, states: Any) -> Any:
+        """Return (B, T, H), or (B, T, 2 H) where they stay side by side, of states (B, T, 2 H)."""
+        if self.reduce is None:
+            return states
+        ways = ops.reshape(states, (*ops.shape(states)[:-1], 2, states.shape[-1] // 2))
+        return getattr(ops, self.reduce)(ways, axis=-2)
+
+    def compute_output_shape(self, states_shape: Any) -> tuple[int | None, ...]:
+        """Return the shape of the merged states."""
+        return (*states_shape[:-1], states_shape[-1] // (1 if self.reduce is None else 2))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return super().get_config() | {"merge": self.merge}
+
+
+def run(
+    layer: Any, way: str, inputs: Any, lengths: Any, initial: list[Any] | None = None, steps: int | None = None
+) -> Any:
+    """Run one Keras layer one way over right-padded sequences, with Keras operations alone.
+
+    Parameters
+    ----------
+    layer : keras.layers.RNN
+        Built.
+    way : {"forward", "backward"}
+        From which end.
+    inputs, lengths : tensor
+        (B, T, D) and (B,).
+    initial : list of tensor, shape (B, H), optional
+        The initial states; zeros without.
+    steps : int, optional
+        Write the loop over so many steps out.
+
+    Returns
+    -------
+    tensor, shape (B, T, H)
+        The hidden states; beyond a length they mean nothing.
+    """
+    ordered = inputs if way == "forward" else reverse(inputs, lengths)
+    outputs = layer(ordered, initial_state=initial) if steps is None else _unrolled(layer, ordered, initial, steps)
+    return outputs if way == "forward" else reverse(outputs, lengths)
+
+
+def _unrolled(layer: Any, inputs: Any, initial: list[Any] | None, steps: int) -> Any:
+    states = layer.get_initial_state(ops.shape(inputs)[0]) if initial is None else initial
+    outputs = []
+    for t in range(steps):
+        output, states = layer.cell(inputs[:, t], states)
+        outputs.append(output)
+    return ops.stack(outputs, axis=1)
 
 
 def reverse(values: Any, lengths: Any) -> Any:
