@@ -11,18 +11,23 @@ import hashlib
 import inspect
 import json
 import platform
+import random
 import sysconfig
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from seqtag.data.catalogue import DATASETS, Dataset
-from seqtag.data.corpus import Corpus
+from seqtag.data.corpus import Corpus, Sequence
 from seqtag.data.download import files_of
 from seqtag.data.generated import make_tagging
+from seqtag.data.memory import make_memory
 from seqtag.data.python_code import ROLES, standard_library, take
 from seqtag.data.readers import read_conll, read_conllu, read_csv, read_labelled_lines, read_lines, read_parallel
+from seqtag.data.signals import make_signals
 from seqtag.errors import ConfigError, DataError, ParameterError, near_name
 
 __all__ = [
@@ -43,7 +48,10 @@ __all__ = [
     "fetch_ud_korean_gsd",
     "fetch_wnut17",
     "load",
+    "load_digits",
     "load_python_code",
+    "make_memory",
+    "make_signals",
     "make_tagging",
     "python_code_info",
 ]
@@ -91,6 +99,36 @@ def load_python_code(*, tokens: int | None = 200_000) -> Corpora:
     return corpora
 
 
+def load_digits() -> Corpora:
+    """Load scikit-learn's handwritten digits, read row by row: images of 8 x 8 pixels as 8 frames of 8 numbers.
+
+    The images of each digit are shared out in the same proportion, drawn once and for all.
+
+    Returns
+    -------
+    dict of str to Corpus
+        ``train``, ``dev`` and ``test``: 1,257 / 180 / 360 images, frames of shape (8, 8) with values from 0 to 16, the
+        digit as ``label``, and as ``id`` the place in scikit-learn's set.
+    """
+    from sklearn import datasets
+
+    found = datasets.load_digits()
+    places = list(range(len(found.target)))
+    random.Random("digits").shuffle(places)
+    places.sort(key=lambda place: found.target[place])
+    tens = ["dev", "test", "train", "train", "train", "train", "test", "train", "train", "train"]
+    parts: dict[str, list[int]] = {"train": [], "dev": [], "test": []}
+    for i, place in enumerate(places):
+        parts[tens[i % 10]].append(place)
+    return {
+        split: Corpus(
+            tuple(Sequence(frames=found.images[i], label=str(found.target[i]), id=str(i)) for i in sorted(part)),
+            f"digits {split}",
+        )
+        for split, part in parts.items()
+    }
+
+
 def python_code_info(corpora: Mapping[str, Corpus]) -> dict[str, Any]:
     """Tell which version of the corpus of `load_python_code` this is.
 
@@ -108,14 +146,22 @@ def python_code_info(corpora: Mapping[str, Corpus]) -> dict[str, Any]:
 
 
 def corpus_digest(corpora: Mapping[str, Corpus]) -> str:
-    """Return the sha256 of what corpora hold: splits, tokens, labels, columns, texts and groups, in their order."""
+    """Return the sha256 of what corpora hold, in its order: splits, tokens, labels, columns, texts, groups, numbers."""
     digest = hashlib.sha256()
     for split in sorted(corpora):
         digest.update(f"{split}\n".encode())
         for one in corpora[split]:
             content = [one.tokens, one.labels, one.label, sorted(one.columns.items()), one.text, one.group]
             digest.update(json.dumps(content).encode() + b"\n")
+            frames = [] if one.frames is None else [("frames", one.frames)]
+            for name, table in (*frames, *((f"vectors {name}", one.vectors[name]) for name in sorted(one.vectors))):
+                digest.update(json.dumps([name, table.shape]).encode() + _canonical(table) + b"\n")
     return digest.hexdigest()
+
+
+def _canonical(table: np.ndarray) -> bytes:
+    """Return the bytes of a table, the same for all tables that are equal."""
+    return (np.where(np.isnan(table), np.float32(np.nan), table) + np.float32(0)).astype("<f4").tobytes()
 
 
 # --- downloaded: tagging --------------------------------------------------------------------------------------
@@ -284,7 +330,7 @@ def _read(name: str, reader: Callable[..., Corpus]) -> Corpora:
 
 
 def _coarse(corpus: Corpus) -> Corpus:
-    kinds = ((one.label or "").partition(":")[0] for one in corpus)
+    kinds = (one.label.partition(":")[0] for one in corpus if isinstance(one.label, str))
     return replace(corpus, sequences=tuple(replace(one, label=kind) for one, kind in zip(corpus, kinds, strict=True)))
 
 
@@ -292,7 +338,10 @@ def _coarse(corpus: Corpus) -> Corpus:
 
 _LOADERS: dict[str, Callable[..., Corpora]] = {
     "python_code": load_python_code,
+    "digits": load_digits,
     "tagging": make_tagging,
+    "signals": make_signals,
+    "memory": make_memory,
     "ud_english_ewt": fetch_ud_english_ewt,
     "ud_korean_gsd": fetch_ud_korean_gsd,
     "conll2000": fetch_conll2000,

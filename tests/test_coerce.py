@@ -95,9 +95,9 @@ def test_own_labels_stay_unless_others_are_given():
         ([["Ada", 3]], r"X\[0\]\[1\] must be a string; got int 3"),
         ([["Ada", None]], r"X\[0\]\[1\] must be a string; got NoneType"),
         ([[["Ada"]]], r"X\[0\]\[0\] must be a string; got list"),
-        ([np.array([1.5])], r"X\[0\]\[0\] must be a string; got float64"),
-        ([["Ada"], {"words": ["Ada"]}], r"X\[1\] must have the key 'tokens'; it has 'words'"),
-        ([{}], r"X\[0\] must have the key 'tokens'; it has none"),
+        ([["Ada", 1.5]], r"X\[0\]\[1\] must be a string; got float"),
+        ([["Ada"], {"words": ["Ada"]}], r"X\[1\] must have the key 'tokens' or 'frames', and not both; it has 'w"),
+        ([{}], r"X\[0\] must have the key 'tokens' or 'frames', and not both; it has n"),
         ([{"tokens": "Ada"}], r"X\[0\]\['tokens'\] must be a list of strings; got str"),
         ([{"tokens": ["Ada"], "pos": [1]}], r"X\[0\]\['pos'\]\[0\] must be a string; got int 1"),
         ([{"tokens": ["Ada"], "pos": []}], r"X\[0\]\['pos'\] must have one entry a token; got 0 for 1 tokens"),
@@ -126,3 +126,132 @@ def test_what_cannot_be_used_is_named(X, message):
 def test_labels_that_do_not_fit_are_named(y, message):
     with pytest.raises(DataError, match=message):
         as_sequences([ADA, ["to"]], y)
+
+
+# ---- numbers -----------------------------------------------------------------------------------------------
+
+FRAMES = np.array([[1.0, np.nan], [3.0, 4.0], [5.0, 6.0]])
+SHORT = np.array([[7.0, 8.0]])
+ONE = np.array([0.5, 1.5])
+BOXED = np.empty(2, object)
+BOXED[:] = [FRAMES, SHORT]
+
+
+def numeric(*tables):
+    return tuple(Sequence(frames=np.asarray(table)) for table in tables)
+
+
+@pytest.mark.parametrize(
+    ("X", "expected"),
+    [
+        ([FRAMES, SHORT], numeric(FRAMES, SHORT)),
+        ((FRAMES.tolist(), SHORT.tolist()), numeric(FRAMES, SHORT)),
+        ([tuple(map(tuple, FRAMES)), [SHORT[0]]], numeric(FRAMES, SHORT)),
+        (BOXED, numeric(FRAMES, SHORT)),
+        (iter([FRAMES, SHORT]), numeric(FRAMES, SHORT)),
+        ([pd.DataFrame(FRAMES), SHORT], numeric(FRAMES, SHORT)),
+        ([{"frames": FRAMES}, {"frames": SHORT.tolist()}], numeric(FRAMES, SHORT)),
+        ([Sequence(frames=FRAMES), SHORT], numeric(FRAMES, SHORT)),
+        (Corpus(numeric(FRAMES, SHORT)), numeric(FRAMES, SHORT)),
+        (np.stack([FRAMES, FRAMES]), numeric(FRAMES, FRAMES)),
+        (np.stack([ONE, -ONE]), numeric(ONE[:, None], -ONE[:, None])),
+        ([ONE, [3]], numeric(ONE[:, None], [[3]])),
+        ([{"frames": ONE}, pd.Series([3.0])], numeric(ONE[:, None], [[3]])),
+        ([np.array([True, False])], numeric([[1], [0]])),
+        ([[True, False]], numeric([[1], [0]])),
+        (np.array([[[1], [2]]], np.int8), numeric([[1], [2]])),
+        (np.array([[1, 2]], np.uint64), numeric([[1], [2]])),
+        ([np.array([[1.5]], np.float16)], numeric([[1.5]])),
+        ([np.ma.array([[1, 2], [3, 4]], mask=[[0, 1], [0, 0]])], numeric([[1, np.nan], [3, 4]])),
+        ([FRAMES, []], numeric(FRAMES, np.zeros((0, 2)))),
+        ([[], np.zeros((0, 9)), FRAMES], numeric(np.zeros((0, 2)), np.zeros((0, 2)), FRAMES)),
+        (np.zeros((2, 0, 3)), numeric(np.zeros((0, 3)), np.zeros((0, 3)))),
+        (np.zeros((0, 4, 3)), ()),
+    ],
+)
+def test_forms_of_numbers(X, expected):
+    sequences = as_sequences(X)
+    assert sequences == expected
+    assert all(sequence.frames.dtype == np.float32 and not sequence.frames.flags.writeable for sequence in sequences)
+
+
+def test_tables_of_a_mapping_are_vectors_and_lists_of_strings_are_columns():
+    words = {"tokens": ["Ada", "sat"], "pos": ["N", "V"], "glove": SHORT.repeat(2, 0), 7: [[1], [2]]}
+    numbers = {"frames": FRAMES, "room": ["a", "b", "b"], "sound": pd.DataFrame(FRAMES)}
+    (tokens,), (frames,) = as_sequences([words]), as_sequences([numbers])
+    vectors = {"glove": np.array([[7, 8], [7, 8]]), "7": np.array([[1], [2]])}
+    assert tokens == Sequence(("Ada", "sat"), columns={"pos": ("N", "V")}, vectors=vectors)
+    assert frames == Sequence(frames=FRAMES, columns={"room": ("a", "b", "b")}, vectors={"sound": FRAMES})
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        [["a", "b", "b"], ["c"]],
+        (np.array(["a", "b", "b"]), ("c",)),
+        Corpus((Sequence(frames=FRAMES, labels=("a", "b", "b")), Sequence(frames=SHORT, labels=("c",)))),
+    ],
+)
+def test_labels_of_frames(y):
+    assert [sequence.labels for sequence in as_sequences([FRAMES, SHORT], y)] == [("a", "b", "b"), ("c",)]
+    y = np.array([["a", "b"], ["c", "d"]])
+    assert [sequence.labels for sequence in as_sequences(np.stack([ONE, ONE]), y)] == [("a", "b"), ("c", "d")]
+
+
+INFINITE = FRAMES.copy()
+INFINITE[2, 1] = -np.inf
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (ONE, r"arrays of numbers; got one array of shape \(2,\)\. For one sequence pass \[X\]"),
+        (np.array(3.0), r"got one array of shape \(\)"),
+        (np.array("Ada"), r"got one array of shape \(\)"),
+        (pd.DataFrame(FRAMES), r"got one DataFrame\. For one token or frame a row use Corpus\.from_frame"),
+        ([1.5, 2.5], r"X\[0\] must be a list of strings; got float 1\.5"),
+        ([np.zeros((2, 3, 4))], r"X\[0\] must have the shape \(T, F\), with at least one feature; got \(2, 3, 4\)"),
+        (np.zeros((2, 3, 4, 5)), r"X\[0\] must have the shape \(T, F\), .*; got \(3, 4, 5\)"),
+        (np.zeros((2, 3, 0)), r"X\[0\] must have the shape \(T, F\), with at least one feature; got \(3, 0\)"),
+        ([FRAMES, FRAMES * 1j], r"X\[1\] must hold real numbers, NaN where one is missing; got the type complex128"),
+        ([FRAMES, FRAMES.astype(object)], r"X\[1\] must hold real numbers, .*; got the type object"),
+        ([FRAMES, [[1.0, None]]], r"X\[1\] must hold real numbers, NaN where one is missing; got the type object"),
+        ([[None, 1.0]], r"X\[0\] must hold real numbers, NaN where one is missing; got the type object"),
+        ([np.array(["2020-01-01"], "M8[D]")], r"X\[0\] must hold real numbers, .*; got the type datetime64"),
+        ([[1.0, "Ada"]], r"X\[0\] must hold real numbers, .*; got the type <U32"),
+        ([[[1.0, 2.0], [3.0]]], r"X\[0\] must be numbers in rows of one length; got \[\[1\.0, 2\.0\], \[3\.0\]\]"),
+        ([[10**400]], r"X\[0\] must hold real numbers, .*; got the type object"),
+        ([FRAMES, INFINITE], r"X\[1\]\[2, 1\] must be finite, or NaN where it is missing; got -inf"),
+        ([[[0.0, 1e39]]], r"X\[0\]\[0, 1\] must be within float32, which ends at 3\.4e38; got 1e\+39"),
+        ([FRAMES, ["Ada"]], r"X must hold tokens or numbers, not both; X\[0\] has frames, X\[1\] has tokens"),
+        (["Ada sat", FRAMES], r"not both; X\[1\] has frames, X\[0\] has tokens"),
+        ([FRAMES, ONE], r"X\[1\] must have as many features as X\[0\], which is 2; got 1"),
+        ([[], FRAMES, FRAMES.T], r"X\[2\] must have as many features as X\[1\], which is 2; got 3"),
+        ([{"frames": FRAMES, "tokens": ["a"]}], r"X\[0\] must have the key 'tokens' or 'frames', and not both"),
+        ([{"frames": ["a"]}], r"X\[0\]\['frames'\] must be an array of numbers; got list \['a'\]"),
+        ([{"frames": None}], r"X\[0\]\['frames'\] must be an array of numbers; got NoneType None"),
+        ([{"frames": 3}], r"X\[0\]\['frames'\] must be an array of numbers; got int 3"),
+        ([{"tokens": [1, 2]}], r"X\[0\]\['tokens'\]\[0\] must be a string; got int 1"),
+        ([{"frames": FRAMES, "pos": 3}], r"X\[0\]\['pos'\] must be a list of strings; got int 3"),
+        ([{"frames": FRAMES, "pos": [1, 2, 3]}], r"X\[0\]\['pos'\]\[0\] must be a string; got int 1"),
+        ([{"frames": FRAMES, "v": SHORT}], r"X\[0\]\['v'\] must have one entry a frame; got 1 for 3 frames"),
+        ([{"frames": FRAMES, "v": INFINITE}], r"X\[0\]\['v'\]\[2, 1\] must be finite"),
+        ([{"frames": FRAMES, "v": np.zeros((3, 2, 2))}], r"X\[0\]\['v'\] must have the shape \(T, F\)"),
+    ],
+)
+def test_numbers_that_cannot_be_used_are_named(X, message):
+    with pytest.raises(DataError, match=message):
+        as_sequences(X)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        ([["a"]], "one label list a sequence; got 1 for 2 sequences"),
+        ([["a", "b"], ["c"]], r"y\[0\] must have one label a frame; got 2 for 3 frames"),
+        ([["a", "b", 3], ["c"]], r"y\[0\]\[2\] must be a string; got int 3"),
+    ],
+)
+def test_labels_that_do_not_fit_frames_are_named(y, message):
+    with pytest.raises(DataError, match=message):
+        as_sequences([FRAMES, SHORT], y)

@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import numpy as np
 import pytest
 
 from seqtag import datasets
@@ -30,7 +31,7 @@ BIG = {"ud_english_ewt", "nsmc", "ptb"}
 
 def test_every_data_set_has_a_function_and_every_function_a_data_set():
     functions = {name.partition("_")[2]: name for name in datasets.__all__ if name.split("_")[0] in ("fetch", "make")}
-    assert set(functions) | {"python_code"} == set(DATASETS.names())
+    assert set(functions) | {"python_code", "digits"} == set(DATASETS.names())
     assert all(name.startswith("fetch_") == (short in FETCHED) for short, name in functions.items())
     assert list(datasets._LOADERS) == list(DATASETS.names())
 
@@ -338,6 +339,15 @@ def test_a_local_folder_that_is_none_is_refused(tmp_path, monkeypatch):
         ("tagging", {"sequences": 0}, r"sequences must be an int of at least 1; got 0\."),
         ("tagging", {"vocabulary": 3}, r"vocabulary must be an int of at least 4; got 3\."),
         ("tagging", {"random_state": None}, r"random_state must be an int of at least 0; got None\."),
+        ("signals", {"feature": 3}, r"must be among .*; got 'feature'\. Did you mean 'features'\?"),
+        ("signals", {"missing": 1.0}, r"missing must be a number of at least 0 and less than 1; got 1\.0\."),
+        ("signals", {"missing": True}, r"missing must be a number of at least 0 and less than 1; got True\."),
+        ("signals", {"features": 0}, r"features must be an int of at least 1; got 0\."),
+        ("memory", {"task": "recal"}, r"task must be one of recall, copy, adding; got 'recal'\. Did you mean 'recall'"),
+        ("memory", {"task": ["copy"]}, r"task must be one of recall, copy, adding; got \['copy'\]\."),
+        ("memory", {"lag": 0}, r"lag must be an int of at least 1; got 0\."),
+        ("memory", {"sequences": 1.5}, r"sequences must be an int of at least 1; got 1\.5\."),
+        ("digits", {"size": 3}, r"options of data set 'digits' must be among none at all; got 'size'\."),
         ("python_code", {"tokens": 10}, r"tokens must be an int of at least 1000, or None; got 10\."),
         ("python_code", {"tokens": True}, r"tokens must be an int of at least 1000, or None; got True\."),
     ],
@@ -456,6 +466,12 @@ def test_the_digest_sees_every_part_of_a_corpus():
         {"tokens": ("a", "c")},
         {"labels": ("X", "X")},
         {"label": "D"},
+        {"label": ("C",)},
+        {"vectors": {"v": [[1.0], [2.0]]}},
+        {"vectors": {"v": [[1.0], [3.0]]}},
+        {"vectors": {"w": [[1.0], [2.0]]}},
+        {"vectors": {"v": [[1.0, 2.0], [1.0, 2.0]]}},
+        {"tokens": (), "frames": [[1.0], [2.0]]},
         {"columns": {"pos": ("N", "N")}},
         {"text": "a  b"},
         {"group": "h"},
@@ -464,6 +480,12 @@ def test_the_digest_sees_every_part_of_a_corpus():
     corpora += [{"dev": Corpus((one,))}, {"train": Corpus((one, one))}]
     assert len({datasets.corpus_digest(c) for c in corpora}) == len(corpora)
     assert datasets.corpus_digest(corpora[0]) == datasets.corpus_digest({"train": Corpus((one,), "another name")})
+
+
+def test_the_digest_of_equal_numbers_is_equal():
+    odd = np.array([[0xFFC00001, 0x80000000]], np.uint32).view(np.float32)  # another NaN, and minus zero
+    one, other = ({"train": Corpus((Sequence(frames=table),))} for table in ([[np.nan, 0.0]], odd))
+    assert one == other and datasets.corpus_digest(one) == datasets.corpus_digest(other)
 
 
 def test_parameter_errors_are_configuration_errors():

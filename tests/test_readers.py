@@ -194,6 +194,14 @@ def test_jsonl_keys(write):
     assert read_jsonl(renamed, tokens="words", labels="ner", label="class")[0].label == "c"
 
 
+def test_jsonl_of_several_labels(write):
+    path = write('{"text": "a b", "label": ["x", "y"]}\n{"text": "c", "label": []}\n{"text": "d", "label": "x"}\n')
+    assert [sequence.label for sequence in read_jsonl(path)] == [("x", "y"), (), "x"]
+    path = write('{"tokens": ["a"], "topics": ["x"]}\n{"tokens": ["b", "c"], "topics": ["y", "x", "z"]}\n')
+    topics = read_jsonl(path, label="topics")
+    assert [(sequence.label, sequence.columns) for sequence in topics] == [(("x",), {}), (("y", "x", "z"), {})]
+
+
 SPANS = [
     ("Ada went to New York.", [[0, 3, "PER"], [12, 20, "LOC"]], "Ada/B-PER went/O to/O New/B-LOC York/I-LOC ./O"),
     ("unhappily", [[2, 7, "ADJ"]], "un/O happi/B-ADJ ly/O"),
@@ -397,6 +405,18 @@ BROKEN = [
     (read_jsonl, '{"text": "a", "label": 1}\n', {}, ":1: expected a label without white space around it; got 1."),
     (
         read_jsonl,
+        '{"text": "a", "label": ["x", ""]}\n',
+        {},
+        ":1: expected a label without white space around it; got ''",
+    ),
+    (
+        read_jsonl,
+        '{"text": "a", "label": ["x", "x"]}\n',
+        {},
+        ":1: expected each label once under 'label'; got ['x', 'x']",
+    ),
+    (
+        read_jsonl,
         '{"tokens": ["a"], "pos": ["N"]}\n{"tokens": ["a", "b"], "pos": ["N"]}\n',
         {},
         ":2: expected one string a token under 'pos', 2 in all; got 1",
@@ -509,8 +529,12 @@ READ_ONE = {
 }
 
 
-@pytest.mark.parametrize("name", READERS.names())
-def test_every_reader_reads_every_packing(write, name):
+def test_every_reader_is_tried():
+    assert {*READ_ONE, "npz"} == set(READERS.names())  # for the latter see test_npz.py
+
+
+@pytest.mark.parametrize("name", READ_ONE)
+def test_every_reader_of_text_reads_every_packing(write, name):
     content, options = READ_ONE[name]
     plain = read(write(content, "x"), name, options)
     assert plain.n_tokens
@@ -563,6 +587,8 @@ def test_missing_file_and_folder_are_refused(write):
         ("a.ndjson.gz", "jsonl"),
         ("a.csv", "csv"),
         ("a.tsv", "csv"),
+        ("a.npz", "npz"),
+        ("a.npz.gz", "npz"),
         *((f"a{suffix}", "conll") for suffix in (".conll", ".txt", ".iob", ".bio", ".iob2", ".bioes", ".annotated")),
     ],
 )

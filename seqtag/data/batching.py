@@ -8,26 +8,28 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seqtag.data.corpus import Sequence
-from seqtag.data.encoders import Feature, column_of
+from seqtag.data.features import Feature
 from seqtag.data.lookup import PADDING
+from seqtag.data.sequence import Sequence, called
+from seqtag.errors import DataError
 
 MAX_SEQUENCES = 32
 
 
 @dataclass(frozen=True)
 class Batch:
-    """B sequences of at most T tokens with U distinct tokens among them.
+    """B sequences of at most T tokens (or frames) with U distinct tokens among them.
 
     Parameters
     ----------
     inputs : dict of str to ndarray
-        ``index`` (B, T): which distinct token stands where, 0 beyond the end. One entry a feature: (U, ...) or
-        (B, T, ...). ``lengths`` (B,): at least 1 each, since a GPU's recurrent kernel refuses empty rows.
-    targets : ndarray of int32, shape (B, T), optional
-        Label ids, 0 beyond the end.
-    weights : ndarray of float32, shape (B, T), optional
-        Weight of each token in the loss, 0 beyond the end.
+        One entry a feature: int32 (U, ...) or (B, T, ...), float32 (B, T, width) of numbers. ``index`` (B, T), where a
+        feature is (U, ...): which distinct token stands where, 0 beyond the end. ``lengths`` (B,): at least 1 each,
+        since a GPU's recurrent kernel refuses empty rows.
+    targets : ndarray, shape (B, T), (B,) or (B, K), optional
+        Label ids, 0 beyond the end; or what each sequence as a whole is.
+    weights : ndarray of float32, shape (B, T) or (B,), optional
+        Weight of each token in the loss, 0 beyond the end; or of each sequence.
     """
 
     inputs: dict[str, np.ndarray]
@@ -36,12 +38,12 @@ class Batch:
 
     @property
     def lengths(self) -> np.ndarray:
-        """Number of tokens of each sequence, shape (B,)."""
+        """Number of tokens or frames of each sequence, shape (B,)."""
         return self.inputs["lengths"]
 
 
 class EncodedCorpus:
-    """A corpus encoded once: distinct tokens as rows of arrays, sequences as row numbers.
+    """A corpus encoded once: distinct tokens as rows of arrays, sequences as row numbers; numbers as they are scaled.
 
     Parameters
     ----------
@@ -49,59 +51,77 @@ class EncodedCorpus:
         The fitted encoders.
     sequences : sequence of Sequence
         The data; none may be empty.
-    targets : sequence of ndarray, optional
-        Label ids of each sequence.
-    weights : sequence of ndarray, optional
-        Token weights of each sequence.
+    targets : sequence of ndarray, or ndarray of shape (N,) or (N, K), optional
+        Label ids of each sequence, one a token; or one array with a row a sequence.
+    weights : sequence of ndarray, or ndarray of shape (N,), optional
+        Token weights of each sequence; or the weight of each sequence.
+
+    Raises
+    ------
+    DataError
+        If a sequence is not what the encoders were fitted on, naming it.
     """
 
     def __init__(
         self,
         features: tuple[Feature, ...],
         sequences: SequenceOf[Sequence],
-        targets: SequenceOf[np.ndarray] | None = None,
-        weights: SequenceOf[np.ndarray] | None = None,
+        targets: SequenceOf[np.ndarray] | np.ndarray | None = None,
+        weights: SequenceOf[np.ndarray] | np.ndarray | None = None,
     ) -> None:
-        rows: dict[str, int] = {}
-        self._rows = [
-            np.array([rows.setdefault(token, len(rows)) for token in sequence.tokens], np.int32)
-            for sequence in sequences
-        ]
-        types = list(rows)
-        self._types = {f.spec.name: f.encode(types) for f in features if f.column is None}
+        by_type = [f for f in features if f.spec.level == "type"]
+        self._rows, types = _distinct(sequences) if by_type else ([], [])
+        self._types = {f.spec.name: f.encode(types) for f in by_type}
         self._spelled = {f.spec.name for f in features if f.spelling is not None}
-        self._columns = {
-            f.spec.name: [f.encode(column_of(sequence, f.column)) for sequence in sequences]
+        self._places = {
+            f.spec.name: [f.encode_places(sequence) for sequence in sequences]
             for f in features
-            if f.column is not None
+            if f.spec.level == "token"
         }
-        self.lengths = np.array([len(row) for row in self._rows], np.int32)
+        self.lengths = np.array([len(sequence) for sequence in sequences], np.int32)
         self._targets = targets
         self._weights = weights
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.lengths)
 
     @property
     def n_tokens(self) -> int:
-        """Number of tokens in all sequences."""
+        """Number of tokens or frames in all sequences."""
         return int(self.lengths.sum())
 
     def batch(self, indices: np.ndarray) -> Batch:
         """Make the batch of the given sequences, in that order."""
         lengths = self.lengths[indices]
-        distinct, inverse = np.unique(np.concatenate([self._rows[i] for i in indices]), return_inverse=True)
-        inputs = {"index": pad_runs(inverse.astype(np.int32), lengths), "lengths": lengths}
-        for name, rows in self._types.items():
-            inputs[name] = _trim(rows[distinct]) if name in self._spelled else rows[distinct]
-        for name, columns in self._columns.items():
-            inputs[name] = pad_runs(np.concatenate([columns[i] for i in indices]), lengths)
-        return Batch(inputs, self._padded(self._targets, indices), self._padded(self._weights, indices))
+        inputs = {"lengths": lengths}
+        if self._types:
+            distinct, inverse = np.unique(np.concatenate([self._rows[i] for i in indices]), return_inverse=True)
+            inputs["index"] = pad_runs(inverse.astype(np.int32), lengths)
+            for name, rows in self._types.items():
+                inputs[name] = _trim(rows[distinct]) if name in self._spelled else rows[distinct]
+        for name, places in self._places.items():
+            inputs[name] = pad_runs(np.concatenate([places[i] for i in indices]), lengths)
+        return Batch(inputs, self._taken(self._targets, indices), self._taken(self._weights, indices))
 
-    def _padded(self, values: SequenceOf[np.ndarray] | None, indices: np.ndarray) -> np.ndarray | None:
-        if values is None:
-            return None
+    def _taken(self, values: SequenceOf[np.ndarray] | np.ndarray | None, indices: np.ndarray) -> np.ndarray | None:
+        """Return the rows of an array, or lay out what each sequence has place by place."""
+        if values is None or isinstance(values, np.ndarray):
+            return None if values is None else values[indices]
         return pad_runs(np.concatenate([values[i] for i in indices]), self.lengths[indices])
+
+
+def _distinct(sequences: SequenceOf[Sequence]) -> tuple[list[np.ndarray], list[str]]:
+    """Return the numbers of each sequence's tokens, and the distinct tokens in the order of their numbers."""
+    numbers: dict[str, int] = {}
+    rows = []
+    for sequence in sequences:
+        if sequence.frames is not None:
+            raise DataError(
+                f"every sequence must have tokens, which is what was learnt from; {called(sequence)} has frames "
+                "(numbers). Give token lists or strings."
+            )
+        rows.append(np.array([numbers.setdefault(token, len(numbers)) for token in sequence.tokens], np.int32))
+    return rows, list(numbers)
 
 
 def pad_runs(flat: np.ndarray, lengths: np.ndarray) -> np.ndarray:

@@ -114,6 +114,20 @@ _add(
     revision="that of the running Python",
 )
 _add(
+    "digits",
+    "Handwritten digits of scikit-learn",
+    "sequence classification of numbers",
+    "numbers",
+    licence=(
+        "not stated by scikit-learn, which brings it along; a copy of the test part of a set in the UCI Machine "
+        "Learning Repository"
+    ),
+    citation="Alpaydin, Kaynak (1998). Cascading Classifiers. Kybernetika 34(4).",
+    source="sklearn.datasets.load_digits; https://archive.ics.uci.edu/ml/datasets/Optical+Recognition+of+Handwritten+Digits",
+    revision="that of the installed scikit-learn",
+    licence_stated=False,
+)
+_add(
     "tagging",
     "Generated names",
     "spans that only their neighbours tell",
@@ -121,6 +135,29 @@ _add(
     licence="Apache-2.0, as seqtag",
     citation="none needed",
     source="seqtag.datasets.make_tagging",
+    revision="that of seqtag",
+)
+_add(
+    "signals",
+    "Generated measurements",
+    "tagging and classification of numbers",
+    "numbers",
+    licence="Apache-2.0, as seqtag",
+    citation="none needed",
+    source="seqtag.datasets.make_signals",
+    revision="that of seqtag",
+)
+_add(
+    "memory",
+    "Tasks of long-range memory",
+    "recall, copying and adding over a lag",
+    "made up",
+    licence="Apache-2.0, as seqtag",
+    citation=(
+        "Hochreiter, Schmidhuber (1997). Long Short-Term Memory. Neural Computation 9(8); for copying: Arjovsky, Shah, "
+        "Bengio (2016). Unitary Evolution Recurrent Neural Networks. ICML 2016."
+    ),
+    source="seqtag.datasets.make_memory",
     revision="that of seqtag",
 )
 _add_github(

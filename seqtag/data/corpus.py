@@ -4,66 +4,20 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, overload
 
+import numpy as np
+
+from seqtag.data.sequence import Sequence
+from seqtag.data.tables import sequences_of, table_of
 from seqtag.errors import DataError
 
 if TYPE_CHECKING:
     import pandas
 
-
-@dataclass(frozen=True, slots=True)
-class Sequence:
-    """One sentence (or other sequence) with what is known of it.
-
-    Parameters
-    ----------
-    tokens : tuple of str
-        The words, length T.
-    labels : tuple of str, optional
-        One label a token, length T (tagging).
-    label : str, optional
-        One label for the whole sequence (classification, intents).
-    columns : mapping of str to tuple of str
-        Extra columns by name, each of length T (part of speech, gazetteer marks).
-    text : str, optional
-        The raw text that the tokens were cut from.
-    offsets : tuple of (int, int), optional
-        Start and end of each token in ``text``, in characters, length T.
-    lines : tuple of int, optional
-        The line of the file on which each token stands, length T, counted from 1.
-    group, id : str, optional
-        The document it belongs to, and its own name.
-
-    Raises
-    ------
-    DataError
-        If something that is counted by the token has not the length of ``tokens``.
-    """
-
-    tokens: tuple[str, ...]
-    labels: tuple[str, ...] | None = None
-    label: str | None = None
-    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    text: str | None = None
-    offsets: tuple[tuple[int, int], ...] | None = None
-    lines: tuple[int, ...] | None = None
-    group: str | None = None
-    id: str | None = None
-
-    def __post_init__(self) -> None:
-        counted = [("labels", self.labels), ("offsets", self.offsets), ("lines", self.lines), *self.columns.items()]
-        for name, values in counted:
-            if values is not None and len(values) != len(self.tokens):
-                raise DataError(
-                    f"{name} must have one entry a token; got {len(values)} for the {len(self.tokens)} tokens "
-                    f"of {' '.join(self.tokens[:8])!r}."
-                )
-
-    def __len__(self) -> int:
-        return len(self.tokens)
+__all__ = ["Corpus", "Sequence"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +70,23 @@ class Corpus:
         return [list(sequence.labels or ()) for sequence in self.sequences]
 
     @property
+    def frames(self) -> list[np.ndarray]:
+        """The frames of each sequence, float32, shape (T, F).
+
+        Raises
+        ------
+        DataError
+            If a sequence has none.
+        """
+        tables = [sequence.frames for sequence in self.sequences if sequence.frames is not None]
+        if len(tables) < len(self):
+            number = next(i for i, sequence in enumerate(self.sequences) if sequence.frames is None)
+            raise DataError(f"{self.name}: sequence {number} has no frames; its data are tokens, see Corpus.tokens.")
+        return tables
+
+    @property
     def n_tokens(self) -> int:
-        """Number of tokens in all sequences."""
+        """Number of tokens or frames in all sequences."""
         return sum(len(sequence) for sequence in self.sequences)
 
     def select(self, indices: Iterable[int]) -> Corpus:
@@ -152,10 +121,15 @@ class Corpus:
         return self.select(kept), self.select(sorted(held_out))
 
     def describe(self) -> dict[str, Any]:
-        """Count what is there: sequences, tokens, distinct tokens, longest, empty ones, labels, columns."""
+        """Count what is there: sequences, tokens, distinct tokens, longest, empty ones, labels, classes, columns.
+
+        ``tokens`` counts frames too; ``features`` is their width, 0 for tokens, and ``missing`` counts their values
+        that are NaN. ``vectors`` holds the width of each. A sequence with several classes counts for each of them.
+        """
         lengths = [len(sequence) for sequence in self.sequences]
         labels = Counter(label for sequence in self.sequences for label in sequence.labels or ())
-        classes = Counter(sequence.label for sequence in self.sequences if sequence.label is not None)
+        classes = Counter(label for sequence in self.sequences for label in _classes(sequence))
+        tables = [sequence.frames for sequence in self.sequences if sequence.frames is not None]
         return {
             "name": self.name,
             "sequences": len(self),
@@ -166,31 +140,33 @@ class Corpus:
             "labels": dict(labels.most_common()),
             "classes": dict(classes.most_common()),
             "columns": sorted({name for sequence in self.sequences for name in sequence.columns}),
+            "features": max((table.shape[1] for table in tables), default=0),
+            "missing": sum(int(np.isnan(table).sum()) for table in tables),
+            "vectors": {
+                name: table.shape[1] for sequence in self.sequences for name, table in sequence.vectors.items()
+            },
         }
 
-    def to_frame(self) -> pandas.DataFrame:
-        """Return a data frame with one token a row: ``sequence``, ``token``, ``label`` and the columns.
+    def to_frame(self, *, target: str = "token", values: str | Iterable[str] | None = None) -> pandas.DataFrame:
+        """Return a data frame with one token or frame a row.
 
-        Sequences without tokens have no row.
+        Its columns are ``sequence``, ``token`` or the numbers, ``label`` and the extra columns. Empty sequences have
+        no row, and vectors are left out.
+
+        Parameters
+        ----------
+        target : {"token", "sequence"}
+            Whether ``label`` is that of the token (or frame), or that of the whole sequence in all its rows.
+        values : sequence of str, optional
+            What the features of frames are called; by default "x0", "x1", ...
 
         Raises
         ------
         DataError
-            If an extra column has the name of one of these three.
+            If an extra column has the name of one of these, a sequence has several labels for the whole, ``values``
+            does not name each feature, or some sequences have tokens and others frames.
         """
-        import pandas
-
-        rows = []
-        for number, sequence in enumerate(self.sequences):
-            for i, token in enumerate(sequence.tokens):
-                row = {"sequence": number, "token": token}
-                if sequence.labels is not None:
-                    row["label"] = sequence.labels[i]
-                if taken := row.keys() & sequence.columns.keys():
-                    raise DataError(f"{self.name}: an extra column must not be called {min(taken)!r} in a data frame.")
-                row.update({name: values[i] for name, values in sequence.columns.items()})
-                rows.append(row)
-        return pandas.DataFrame(rows, columns=None if rows else ["sequence", "token"])
+        return table_of(self.sequences, target=target, values=values, name=self.name)
 
     @classmethod
     def from_frame(
@@ -199,65 +175,41 @@ class Corpus:
         *,
         sequence: str = "sequence",
         token: str = "token",
+        values: str | Iterable[str] | None = None,
         label: str | None = "label",
+        target: str = "token",
         name: str = "frame",
     ) -> Corpus:
-        """Make a corpus of a data frame with one token a row.
+        """Make a corpus of a data frame with one token or frame a row.
 
         Parameters
         ----------
         frame : pandas.DataFrame
-            Rows in the order of the text; consecutive rows with the same ``sequence`` belong together.
-        sequence, token, label : str
-            The columns that number the sequence and hold the token and its label. A missing
-            ``label`` column means unlabelled data. Every other column is kept as an extra column.
+            Rows in the order of the text or of time; consecutive rows with the same ``sequence`` belong together.
+        sequence, token : str
+            The columns that number the sequence and hold the token.
+        values : str or sequence of str, optional
+            Columns of numbers, which are read as frames in place of tokens; an empty cell is a missing value.
+        label : str, optional
+            The column of the labels; where it is missing the data are unlabelled. Every column that is not named is
+            kept as an extra column.
+        target : {"token", "sequence"}
+            Whether ``label`` is that of the token (or frame), or that of the whole sequence and the same in all its
+            rows.
         name : str
             What messages call it.
 
         Raises
         ------
         DataError
-            If a column is missing or named twice, a cell is empty, or a sequence goes on after another began.
+            If a column is missing or named twice, a cell is empty, a column of ``values`` holds no numbers, a sequence
+            has two labels where it must have one, or goes on after another began.
         """
-        for column in (sequence, token):
-            if column not in frame.columns:
-                raise DataError(f"{name}: column {column!r} is missing; the columns are {list(frame.columns)}.")
-        if not frame.columns.is_unique:
-            raise DataError(f"{name}: each column must have a name of its own; the columns are {list(frame.columns)}.")
-        tags = [label] if label is not None and label in frame.columns else []
-        extra = [column for column in frame.columns if column not in (sequence, token, label)]
-        used: list[Any] = [sequence, token, *tags, *extra]
-        missing = frame[used].isna()
-        if missing.to_numpy().any():
-            row = int(missing.any(axis=1).to_numpy().argmax())
-            column = used[int(missing.iloc[row].to_numpy().argmax())]
-            raise DataError(f"{name}: row {row} has no value in column {column!r}; fill it or drop the row.")
-        keys = frame[sequence].tolist()
-        values = {column: [str(cell) for cell in frame[column].tolist()] for column in used}
-        sequences: list[Sequence] = []
-        for start, end in _runs(keys, name):
-            part = {column: tuple(cells[start:end]) for column, cells in values.items()}
-            sequences.append(
-                Sequence(
-                    part[token],
-                    part[tags[0]] if tags else None,
-                    columns={str(column): part[column] for column in extra},
-                    id=str(keys[start]),
-                )
-            )
-        return cls(tuple(sequences), name)
+        read = sequences_of(frame, sequence=sequence, token=token, values=values, label=label, target=target, name=name)
+        return cls(tuple(read), name)
 
 
-def _runs(keys: list[Any], name: str) -> Iterator[tuple[int, int]]:
-    seen = set()
-    start = 0
-    for i in range(1, len(keys) + 1):
-        if i == len(keys) or keys[i] != keys[start]:
-            if keys[start] in seen:
-                raise DataError(
-                    f"{name}: sequence {keys[start]!r} goes on in row {start} after another began; "
-                    "sort the rows by sequence."
-                )
-            seen.add(keys[start])
-            yield start, i
-            start = i
+def _classes(sequence: Sequence) -> tuple[str, ...]:
+    if sequence.label is None:
+        return ()
+    return (sequence.label,) if isinstance(sequence.label, str) else sequence.label

@@ -1,8 +1,8 @@
-"""Tokens to arrays: words, affixes, characters, columns; each an entry in `ENCODERS`.
+"""Sequences to arrays: words, affixes, characters, columns, frames, vectors; each an entry in `ENCODERS`.
 
 An encoder is fitted once on a corpus and is then plain data (a `Feature`). What depends on the token alone is
-computed once per distinct token of a batch (``level="type"``), what depends on the place (a column) once per token
-(``level="token"``). The network sees `FeatureSpec` only.
+computed once per distinct token of a batch (``level="type"``), what depends on the place (a column, numbers) once per
+token or frame (``level="token"``). The network sees `FeatureSpec` only.
 """
 
 from __future__ import annotations
@@ -10,138 +10,72 @@ from __future__ import annotations
 import inspect
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from collections.abc import Sequence as SequenceOf
-from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-import numpy as np
-
-from seqtag.data.corpus import Sequence
-from seqtag.data.lookup import FIRST, Lookup, Spelling, from_dict, index_of, learn_table, look_up, spell
+from seqtag.data.features import Feature, FeatureSpec, check_width, column_of, frames_of, vectors_of
+from seqtag.data.lookup import FIRST, Lookup, Spelling, learn_table, ngrams
+from seqtag.data.scaling import learn_scaler
+from seqtag.data.sequence import Sequence, called
 from seqtag.errors import ConfigError, DataError, near_name
 from seqtag.params import Param, fields
 from seqtag.registry import Registry
 
-
-@dataclass(frozen=True)
-class FeatureSpec:
-    """What the network must know of one input.
-
-    Parameters
-    ----------
-    name : str
-        Key of the input in a batch.
-    kind : {"ids", "chars"}
-        ``ids``: ``width`` table rows a token. ``chars``: a right-padded row of character ids a token.
-    level : {"type", "token"}
-        Given once per distinct token of the batch, shape (U, width or L), or per token, shape (B, T, width).
-    size : int
-        Number of ids.
-    width : int
-        Ids a token (``ids`` only).
-    dim : int
-        Width of one embedded id.
-    rare_from : int
-        Ids from here on were seen once in training: in training they are replaced by the unknown id now and then.
-    drop : float
-        How often a rare id is replaced.
-    model : {"cnn", "lstm", ...}
-        Who reads the characters (``chars`` only): a convolution, or a bidirectional recurrent cell.
-    filters : int
-        Outputs of that reader.
-    """
-
-    name: str
-    kind: str
-    level: str
-    size: int
-    width: int = 1
-    dim: int = 16
-    rare_from: int = 0
-    drop: float = 0.0
-    model: str = "cnn"
-    filters: int = 30
-
-
-@dataclass(frozen=True)
-class Feature:
-    """A fitted encoder: its contract to the network and what it does to a token.
-
-    Parameters
-    ----------
-    spec : FeatureSpec
-        What the network sees.
-    lookups : tuple of Lookup
-        One a column of ids; each has its own range of the ids, in order.
-    spelling : Spelling, optional
-        For characters.
-    column : str, optional
-        The corpus column read instead of the token.
-    counts : tuple of int
-        How often each id of the first table was seen in training.
-    """
-
-    spec: FeatureSpec
-    lookups: tuple[Lookup, ...] = ()
-    spelling: Spelling | None = None
-    column: str | None = None
-    counts: tuple[int, ...] = field(default=(), repr=False)
-
-    @cached_property
-    def _ids(self) -> list[dict[str, int]]:
-        tables = [lookup.table for lookup in self.lookups] or [self.spelling.table if self.spelling else ()]
-        return [index_of(table) for table in tables]
-
-    def encode(self, values: SequenceOf[str]) -> np.ndarray:
-        """Encode N tokens (or column values).
-
-        Returns
-        -------
-        ndarray of int32, shape (N, width) or (N, L)
-        """
-        if self.spelling is not None:
-            return spell(self.spelling, self._ids[0], values)
-        columns = []
-        offset = 0
-        for lookup, ids in zip(self.lookups, self._ids, strict=True):
-            columns.append(look_up(lookup, ids, values) + offset)
-            offset += lookup.size
-        return np.stack(columns, axis=1)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, state: Mapping[str, Any]) -> Feature:
-        """Rebuild a feature from its JSON form."""
-        return cls(
-            spec=FeatureSpec(**state["spec"]),
-            lookups=tuple(from_dict(Lookup, lookup) for lookup in state["lookups"]),
-            spelling=from_dict(Spelling, state["spelling"]) if state["spelling"] else None,
-            column=state["column"],
-            counts=tuple(state["counts"]),
-        )
+__all__ = [
+    "ENCODERS",
+    "Feature",
+    "FeatureSpec",
+    "Vocabulary",
+    "column_of",
+    "default_encoders",
+    "fit_encoders",
+    "parse_choice",
+]
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What encoders are fitted on: the training tokens, counted, and the sequences for columns."""
+    """What encoders are fitted on: the training tokens, counted, and the sequences for columns and numbers."""
 
     tokens: Counter[str]
     sequences: tuple[Sequence, ...]
 
     @classmethod
     def of(cls, sequences: Iterable[Sequence]) -> Vocabulary:
-        """Count the tokens of the sequences."""
+        """Count the tokens of the sequences.
+
+        Raises
+        ------
+        DataError
+            If some have tokens and others have frames.
+        """
         sequences = tuple(sequences)
+        frames = next((sequence for sequence in sequences if sequence.frames is not None), None)
+        tokens = next((sequence for sequence in sequences if sequence.tokens), None)
+        if frames is not None and tokens is not None:
+            raise DataError(
+                f"all sequences must have tokens, or all frames; {called(tokens)} has tokens, {called(frames)} frames."
+            )
         return cls(Counter(token for sequence in sequences for token in sequence.tokens), sequences)
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether the sequences have frames in place of tokens."""
+        return any(sequence.frames is not None for sequence in self.sequences)
+
+    def tokens_for(self, encoder: str) -> Counter[str]:
+        """Return the tokens, or tell which encoder cannot do without them."""
+        if self.is_numeric:
+            raise ConfigError(
+                f"encoder {encoder!r} reads tokens, and these sequences have frames (numbers). Use 'frames' instead."
+            )
+        return self.tokens
 
 
 ENCODERS: Registry[Callable[..., Feature]] = Registry("encoder")
 
 _Size = Annotated[int, Param("encoder", low=1)]
+_Several = Annotated[int, Param("encoder", low=2)]
 _Number = Annotated[int, Param("encoder", low=0)]
 _Rate = Annotated[float, Param("encoder", low=0, high=1)]
 _Switch = Annotated[bool, Param("encoder")]
@@ -154,7 +88,7 @@ def fit_words(
 ) -> Feature:
     """Embed the word itself, NFC, digits folded to 0; words seen once are dropped to the unknown at rate ``drop``."""
     fold = ("nfc", "lower", "digits") if lowercase else ("nfc", "digits")
-    counts = _count(Lookup(fold, "word", 0, ()), vocabulary.tokens)
+    counts = _count(Lookup(fold, "word", 0, ()), vocabulary.tokens_for("words"))
     lookup = Lookup(fold, "word", 0, learn_table(counts, min_count))
     seen = [counts[entry] for entry in lookup.table]
     rare_from = FIRST + sum(count > 1 for count in seen)
@@ -171,7 +105,7 @@ def fit_affixes(
     fold = ("nfc", "lower", "digits")
     parts = [("prefix", n) for n in range(1, prefixes + 1)] + [("suffix", n) for n in range(1, suffixes + 1)]
     empty = [Lookup(fold, part, length, ()) for part, length in parts] + [Lookup(("nfc",), "shape", 0, ())]
-    lookups = tuple(_learn(lookup, vocabulary.tokens, min_count) for lookup in empty)
+    lookups = tuple(_learn(lookup, vocabulary.tokens_for("affixes"), min_count) for lookup in empty)
     size = sum(lookup.size for lookup in lookups)
     return Feature(FeatureSpec("affixes", "ids", "type", size, width=len(lookups), dim=dim), lookups)
 
@@ -190,7 +124,7 @@ def fit_chars(
     """Read the word's characters with a CNN of width 3 (or a bidirectional cell); ``jamo`` splits Hangul syllables."""
     fold = ("nfc", "jamo") if jamo else ("nfc",)
     counts: Counter[str] = Counter()
-    for key, count in _count(Lookup(fold, "word", 0, ()), vocabulary.tokens).items():
+    for key, count in _count(Lookup(fold, "word", 0, ()), vocabulary.tokens_for("chars")).items():
         counts.update({char: count * n for char, n in Counter(key).items()})
     spelling = Spelling(fold, length, learn_table(counts, min_count))
     spec = FeatureSpec("chars", "chars", "type", spelling.size, dim=dim, model=model, filters=filters)
@@ -202,21 +136,56 @@ def fit_column(vocabulary: Vocabulary, column: _Name, *, dim: _Size = 32, min_co
     """Embed a column of the corpus as a category."""
     counts = Counter(value for sequence in vocabulary.sequences for value in column_of(sequence, column))
     lookup = _learn(Lookup(("nfc",), "word", 0, ()), counts, min_count)
-    name = f"column_{column}".replace("/", "_")  # Keras has no slash in a name
-    spec = FeatureSpec(name, "ids", "token", lookup.size, dim=dim)
+    spec = FeatureSpec(_plain(f"column_{column}"), "ids", "token", lookup.size, dim=dim)
     return Feature(spec, (lookup,), column=column)
 
 
-def column_of(sequence: Sequence, column: str) -> tuple[str, ...]:
-    """Return one column of a sequence, or say which columns there are."""
-    if column not in sequence.columns:
-        known = ", ".join(sequence.columns) or "none"
-        place = f" (line {sequence.lines[0]})" if sequence.lines else ""
-        raise DataError(
-            f"every sequence must have the column {column!r}; the one that begins {' '.join(sequence.tokens[:6])!r}"
-            f"{place} has {known}.{near_name(column, sequence.columns)}"
+@ENCODERS.register("ngrams")
+def fit_ngrams(
+    vocabulary: Vocabulary, n: _Several = 2, *, dim: _Size = 64, min_count: _Size = 3, lowercase: _Switch = True
+) -> Feature:
+    """Embed each token together with the n - 1 that follow it, as bigrams of characters (Chen et al., 2015)."""
+    fold = ("nfc", "lower", "digits") if lowercase else ("nfc", "digits")
+    vocabulary.tokens_for("ngrams")
+    counts: Counter[str] = Counter()
+    for sequence in vocabulary.sequences:
+        counts.update(ngrams(sequence.tokens, n))
+    lookup = _learn(Lookup(fold, "word", 0, ()), counts, min_count)
+    return Feature(FeatureSpec(f"ngrams_{n}", "ids", "token", lookup.size, dim=dim), (lookup,), ngram=n)
+
+
+@ENCODERS.register("frames")
+def fit_frames(vocabulary: Vocabulary, *, standardize: _Switch = True) -> Feature:
+    """Read each frame's numbers, standardised; a feature that has missing values has a column that marks them."""
+    if not vocabulary.is_numeric:
+        raise ConfigError(
+            "encoder 'frames' reads numbers, and these sequences have tokens. Use 'words', 'affixes', 'chars' instead."
         )
-    return sequence.columns[column]
+    filled = [sequence for sequence in vocabulary.sequences if sequence.frames is not None or len(sequence)]
+    tables = [frames_of(sequence) for sequence in filled]
+    for sequence, table in zip(filled, tables, strict=True):
+        check_width(sequence, table, tables[0].shape[1])
+    scaler = learn_scaler(tables, standardize)
+    return Feature(FeatureSpec("frames", "vectors", "token", 0, width=scaler.width), scaler=scaler)
+
+
+@ENCODERS.register("vectors")
+def fit_vectors(vocabulary: Vocabulary, name: _Name, *, standardize: _Switch = False) -> Feature:
+    """Read vectors that the sequences bring along, by their name."""
+    tables = [vectors_of(sequence, name) for sequence in vocabulary.sequences]
+    if not tables:
+        raise DataError(f"encoder 'vectors' must see at least one sequence with the vectors {name!r}; got none.")
+    for sequence, table in zip(vocabulary.sequences, tables, strict=True):
+        check_width(sequence, table, tables[0].shape[1], name)
+    scaler = learn_scaler(tables, standardize)
+    spec = FeatureSpec(_plain(f"vectors_{name}"), "vectors", "token", 0, width=scaler.width)
+    return Feature(spec, scaler=scaler, vectors=name)
+
+
+def default_encoders(sequences: Iterable[Sequence]) -> tuple[str, ...]:
+    """Choose what to read sequences with: their frames, or else words, affixes and characters."""
+    is_numeric = any(sequence.frames is not None for sequence in sequences)
+    return ("frames",) if is_numeric else ("words", "affixes", "chars")
 
 
 def fit_encoders(choices: Iterable[Any], sequences: Iterable[Sequence]) -> tuple[Feature, ...]:
@@ -282,6 +251,10 @@ def parse_choice(choice: Any) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
         if why := rules[key].problem(value):
             raise ConfigError(f"encoder {name!r}: {key} {why}")
     return name, () if main is None else (main,), options
+
+
+def _plain(name: str) -> str:
+    return name.replace("/", "_")  # Keras has no slash in a name
 
 
 def _count(lookup: Lookup, tokens: Counter[str]) -> Counter[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 
 from seqtag.data.corpus import Corpus, Sequence
 from seqtag.errors import ParameterError
@@ -33,14 +34,13 @@ def make_tagging(*, sequences: int = 200, vocabulary: int = 60, random_state: in
         ``train``, ``dev`` and ``test``, with ``labels`` in the scheme iob2 and as ``label`` the kind of the
         first name, or "none".
     """
-    _check_int("sequences", sequences, low=1)
-    _check_int("vocabulary", vocabulary, low=4)
-    _check_int("random_state", random_state, low=0)
+    check_int("sequences", sequences, low=1)
+    check_int("vocabulary", vocabulary, low=4)
+    check_int("random_state", random_state, low=0)
     words = [_word(i) for i in range(vocabulary)]
     names, fillers = words[: vocabulary // 2], words[vocabulary // 2 :]
     corpora = {}
-    for split, size in {"train": sequences, "dev": max(1, sequences // 4), "test": max(1, sequences // 4)}.items():
-        draw = random.Random(f"{split} {random_state}")
+    for split, size, draw in draws("", sequences, random_state):
         made = tuple(_tagged_sentence(draw, names, fillers) for _ in range(size))
         corpora[split] = Corpus(made, f"tagging {split}")
     return corpora
@@ -72,6 +72,14 @@ def _word(number: int) -> str:
     return word
 
 
-def _check_int(name: str, value: object, low: int) -> None:
+def draws(name: str, sequences: int, random_state: int) -> Iterator[tuple[str, int, random.Random]]:
+    """Yield each split of a made-up corpus with its size and what draws it."""
+    smaller = max(1, sequences // 4)
+    for split, size in {"train": sequences, "dev": smaller, "test": smaller}.items():
+        yield split, size, random.Random(f"{name} {split} {random_state}".strip())
+
+
+def check_int(name: str, value: object, low: int) -> None:
+    """Refuse a parameter that is no int of at least ``low``."""
     if not isinstance(value, int) or isinstance(value, bool) or value < low:
         raise ParameterError(f"{name} must be an int of at least {low}; got {value!r}.")

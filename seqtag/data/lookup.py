@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from seqtag.registry import Registry
 PADDING = 0
 UNKNOWN = 1
 FIRST = 2  # the id of a table's first entry
+JOINER = "\x1f"  # the unit separator stands between the tokens of an n-gram, since it is in no token
 
 _HANGUL = re.compile("[\uac00-\ud7a3]+")
 _DIGIT = re.compile(r"\d")
@@ -148,6 +149,11 @@ def spell(spelling: Spelling, ids: Mapping[str, int], tokens: Iterable[str]) -> 
     for row, chars in zip(out, rows, strict=True):
         row[: len(chars)] = chars
     return out
+
+
+def ngrams(tokens: Sequence[str], n: int) -> list[str]:
+    """Return at each place the token with the n - 1 that follow it, as one string; there are fewer at the end."""
+    return [JOINER.join(tokens[i : i + n]) for i in range(len(tokens))]
 
 
 def index_of(table: Iterable[str]) -> dict[str, int]:

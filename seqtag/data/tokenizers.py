@@ -138,9 +138,12 @@ def _words() -> str:
     number = f"[{_DIGIT}]+(?:[{_DECIMAL}][{_DIGIT}]+)*"
     part = f"(?:{number}|[{_ranges(_WORD_RANGES)}]+)+"
     word = f"{part}(?:[{_INNER}]{part})*"
+    return f"{word}|{_symbol()}"
+
+
+def _symbol() -> str:
     flag = "[\U0001f1e6-\U0001f1ff]{2}"
-    symbol = f"[^{SPACES}][{_TRAILING}]*(?:\u200d[{_PICTOGRAPH}][{_TRAILING}]*)*"
-    return f"{word}|{flag}|{symbol}"
+    return f"{flag}|[^{SPACES}][{_TRAILING}]*(?:\u200d[{_PICTOGRAPH}][{_TRAILING}]*)*"
 
 
 TOKENIZERS: Registry[Tokenizer] = Registry("tokenizer")
@@ -148,7 +151,8 @@ TOKENIZERS: Registry[Tokenizer] = Registry("tokenizer")
 
 ``whitespace`` splits as ``str.split()`` does. ``words`` keeps words whole with their inner apostrophes
 and hyphens, and numbers with their inner separators; every other symbol is a token of its own, an emoji
-together with what modifies it.
+together with what modifies it. ``characters`` makes every symbol but spaces a token.
 """
 TOKENIZERS.add("whitespace", Tokenizer("whitespace", f"[^{SPACES}]+"))
 TOKENIZERS.add("words", Tokenizer("words", _words()))
+TOKENIZERS.add("characters", Tokenizer("characters", _symbol()))

@@ -1,4 +1,4 @@
-"""Files to corpora: one function a format, each with file and line in every error.
+"""Files to corpora: one function a format, each with file and line (or array) in every error.
 
 A reader returns a whole `Corpus` or raises: nothing is half read, and nothing repaired in silence.
 """
@@ -15,6 +15,7 @@ from seqtag.data.readers._text import FilePath, suffix_of
 from seqtag.data.readers.conll import read_conll
 from seqtag.data.readers.conllu import read_conllu
 from seqtag.data.readers.jsonl import read_jsonl
+from seqtag.data.readers.npz import read_npz
 from seqtag.data.readers.plain import lines_from, read_labelled_lines, read_lines, read_parallel
 from seqtag.data.readers.table import read_csv
 from seqtag.errors import ConfigError, near_name
@@ -32,6 +33,7 @@ __all__ = [
     "read_jsonl",
     "read_labelled_lines",
     "read_lines",
+    "read_npz",
     "read_parallel",
 ]
 
@@ -43,6 +45,7 @@ READERS.add("jsonl", read_jsonl)
 READERS.add("csv", read_csv)
 READERS.add("lines", read_lines)
 READERS.add("labelled_lines", read_labelled_lines)
+READERS.add("npz", read_npz)
 
 _SUFFIXES = {
     ".conllu": "conllu",
@@ -50,6 +53,7 @@ _SUFFIXES = {
     ".ndjson": "jsonl",
     ".csv": "csv",
     ".tsv": "csv",
+    ".npz": "npz",
     **dict.fromkeys((".conll", ".txt", ".iob", ".bio", ".iob2", ".bioes", ".annotated"), "conll"),
 }
 

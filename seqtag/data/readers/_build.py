@@ -47,7 +47,7 @@ def from_text(
     tokenizer: str,
     line: int,
     *,
-    label: str | None = None,
+    label: str | tuple[str, ...] | None = None,
     id: str | None = None,
 ) -> Sequence:
     """Make a sequence of raw text that stands on one line."""

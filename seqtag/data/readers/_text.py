@@ -29,8 +29,19 @@ def read_lines_of(path: FilePath, encoding: str) -> list[str]:
     ConfigError
         If there is no such encoding.
     """
+    return split_lines(_decode(read_bytes_of(path), Path(path), encoding).removeprefix("\ufeff"))
+
+
+def read_bytes_of(path: FilePath) -> bytes:
+    """Return what a file holds, unpacked if it begins as gzip does.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be opened or unpacked.
+    """
     path = Path(path)
-    return split_lines(_decode(_unpack(_read(path), path), path, encoding).removeprefix("\ufeff"))
+    return _unpack(_read(path), path)
 
 
 def suffix_of(path: FilePath) -> str:

@@ -31,9 +31,10 @@ def read_jsonl(
     """Read JSON Lines: one object a line; blank lines are passed over.
 
     An object holds tokens, with ``labels`` (one a token) and extra columns if it has any; or text, with
-    ``spans`` if it has any. Either may have one ``label`` for the whole. Text is cut into tokens, and its
-    spans become IOB2 labels: a token is split where a span begins or ends inside it, so that the labels
-    say exactly what the spans say. All objects of a file have the same of these keys.
+    ``spans`` if it has any. Either may have a ``label`` for the whole, a string, or a list of strings for
+    several labels at once (or none). Text is cut into tokens, and its spans become IOB2 labels: a token is
+    split where a span begins or ends inside it, so that the labels say exactly what the spans say. All
+    objects of a file have the same of these keys.
 
     Parameters
     ----------
@@ -112,7 +113,7 @@ class _Keys:
 
 def _sequence(keys: _Keys, number: int, record: dict[str, Any], tokenizer: str) -> Sequence:
     present = keys.present(record)
-    label = checked_label(record[keys.label], keys.path, number) if keys.label in present else None
+    label = _label(keys, number, record[keys.label]) if keys.label in present else None
     if keys.tokens in present:
         if keys.spans in present:
             got = f"{keys.tokens!r} and {keys.spans!r}"
@@ -128,7 +129,16 @@ def _sequence(keys: _Keys, number: int, record: dict[str, Any], tokenizer: str) 
     return _of_text(keys, number, record, label, tokenizer)
 
 
-def _of_tokens(keys: _Keys, number: int, record: dict[str, Any], label: str | None) -> Sequence:
+def _label(keys: _Keys, number: int, value: object) -> str | tuple[str, ...]:
+    if not isinstance(value, list):
+        return checked_label(value, keys.path, number)
+    labels = tuple(checked_label(item, keys.path, number) for item in value)
+    if len(set(labels)) < len(labels):
+        raise fault(keys.path, number, f"each label once under {keys.label!r}", quote(value))
+    return labels
+
+
+def _of_tokens(keys: _Keys, number: int, record: dict[str, Any], label: str | tuple[str, ...] | None) -> Sequence:
     def strings(key: str) -> tuple[str, ...]:
         value = record.get(key)
         if not _is_strings(value):
@@ -158,7 +168,9 @@ def _of_tokens(keys: _Keys, number: int, record: dict[str, Any], label: str | No
     )
 
 
-def _of_text(keys: _Keys, number: int, record: dict[str, Any], label: str | None, tokenizer: str) -> Sequence:
+def _of_text(
+    keys: _Keys, number: int, record: dict[str, Any], label: str | tuple[str, ...] | None, tokenizer: str
+) -> Sequence:
     text = _string(keys, number, record[keys.text])
     if record.get(keys.spans) is None:
         return from_text(text, tokenizer, number, label=label)
