@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-__all__ = ["Corpus", "Predictor", "SeqtagError", "Sequence", "SequenceTagger", "load", "read"]
+__all__ = ["Corpus", "Predictor", "SeqtagError", "Sequence", "SequenceClassifier", "SequenceTagger", "load", "read"]
 
 if TYPE_CHECKING:
     from seqtag.data.corpus import Corpus, Sequence
     from seqtag.data.readers import read
     from seqtag.errors import SeqtagError
     from seqtag.predictor import Predictor, load
+    from seqtag.tasks.classifier import SequenceClassifier
     from seqtag.tasks.tagger import SequenceTagger
 
 _HOMES = {
@@ -24,6 +25,7 @@ _HOMES = {
     "Predictor": "seqtag.predictor",
     "SeqtagError": "seqtag.errors",
     "Sequence": "seqtag.data.corpus",
+    "SequenceClassifier": "seqtag.tasks.classifier",
     "SequenceTagger": "seqtag.tasks.tagger",
     "load": "seqtag.predictor",
     "read": "seqtag.data.readers",

@@ -1,4 +1,4 @@
-"""What computes emissions for a `Predictor`: two methods, ``emissions`` and ``close``."""
+"""What computes a trained network for a `Predictor`: two methods, ``compute`` and ``close``."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from seqtag.errors import BundleError, NotInstalledError, SeqtagError
 class Backend(Protocol):
     """A trained network, ready to answer."""
 
-    def emissions(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
-        """Return emissions (B, T, K), float32, of a batch's inputs."""
+    def compute(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
+        """Return the network's output for a batch's inputs, float32: emissions (B, T, K) or logits (B, K)."""
 
     def close(self) -> None:
         """Free what is held."""
@@ -54,9 +54,9 @@ class OnnxBackend:
             raise BundleError(f"ONNX Runtime {onnxruntime.__version__} cannot open the graph: {error}") from error
         self._names = [node.name for node in self._session.get_inputs()]
 
-    def emissions(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
-        """Return emissions (B, T, K) of a batch's inputs."""
-        return _opened(self._session).run(["emissions"], {name: inputs[name] for name in self._names})[0]
+    def compute(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
+        """Return the network's output for a batch's inputs."""
+        return _opened(self._session).run(None, {name: inputs[name] for name in self._names})[0]
 
     def close(self) -> None:
         """Drop the session."""
@@ -75,8 +75,8 @@ class KerasBackend:
     def __init__(self, model: Any) -> None:
         self._model = model
 
-    def emissions(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
-        """Return emissions (B, T, K) of a batch's inputs."""
+    def compute(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
+        """Return the network's output for a batch's inputs."""
         return np.asarray(_opened(self._model).predict_on_batch(inputs))
 
     def close(self) -> None:

@@ -5,15 +5,13 @@ The estimators, the command line and the server all answer through a `Predictor`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from seqtag import decoding
 from seqtag.backends import Backend, KerasBackend, OnnxBackend
 from seqtag.bundle import Bundle
 from seqtag.data import schemes
@@ -22,89 +20,34 @@ from seqtag.data.coerce import as_sequences
 from seqtag.data.corpus import Sequence
 from seqtag.data.encoders import Feature
 from seqtag.data.tokenizers import TOKENIZERS
-from seqtag.errors import BundleError
+from seqtag.decoders import DECODERS, Decoder
+from seqtag.errors import BundleError, DataError, SeqtagError
+from seqtag.trace import Trace, Tracer
+
+Decode = Callable[[np.ndarray, np.ndarray], list[np.ndarray]]
 
 CHUNK = 1024  # sequences encoded together; more would only hold more memory
 BATCH_TOKENS = 2048
 BATCH_SEQUENCES = 64
 
 
-@dataclass(frozen=True)
-class Decoder:
-    """From emissions to labels.
-
-    Parameters
-    ----------
-    labels : tuple of str
-        The K labels by id.
-    scheme : str
-        Name of `seqtag.data.schemes.SCHEMES`, which says what spans the labels write.
-    transitions, start, end : ndarray, shape (K, K), (K,), (K,)
-        Scores with what the scheme forbids at -10,000. A softmax head has no other scores than these.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such scheme.
-    ValueError
-        If the scores do not fit the labels.
-    """
-
-    labels: tuple[str, ...]
-    scheme: str
-    transitions: np.ndarray
-    start: np.ndarray
-    end: np.ndarray
-
-    def __post_init__(self) -> None:
-        k = len(self.labels)
-        found = {name: getattr(self, name).shape for name in ("transitions", "start", "end")}
-        if found != {"transitions": (k, k), "start": (k,), "end": (k,)}:
-            raise ValueError(f"the scores of {k} labels have the shapes {found}")
-        schemes.SCHEMES[self.scheme]
-
-    def best(self, emissions: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """Return the ids of the best label sequences, shape (B, T).
-
-        Parameters
-        ----------
-        emissions : ndarray, shape (B, T, K)
-            The score of each label at each token.
-        lengths : ndarray of int, shape (B,)
-            Number of tokens of each sequence.
-        """
-        if not (self.transitions.any() or self.start.any() or self.end.any()):
-            return decoding.argmax(emissions, lengths)
-        return decoding.viterbi(emissions, lengths, self.transitions, self.start, self.end)[0]
-
-    def marginals(self, emissions: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """Return p(label at t), shape (B, T, K), of what `best` takes.
-
-        Parameters
-        ----------
-        emissions : ndarray, shape (B, T, K)
-            The score of each label at each token.
-        lengths : ndarray of int, shape (B,)
-            Number of tokens of each sequence.
-        """
-        return decoding.marginals(emissions, lengths, self.transitions, self.start, self.end)
-
-
 class Predictor:
-    """A trained tagger that answers without Keras.
+    """A trained model that answers without Keras.
 
     Parameters
     ----------
     features : tuple of Feature
         The fitted encoders.
     decoder : Decoder
-        From emissions to labels.
+        From what the network gives to labels.
     backend : Backend
-        Computes emissions.
+        Computes the network.
     tokenizer : str
         Splits raw text.
     manifest : dict
         What the model says of itself.
+    weights : callable
+        Returns the weights by their paths when a trace is asked for; without it there is none.
     """
 
     def __init__(
@@ -115,21 +58,28 @@ class Predictor:
         *,
         tokenizer: str = "whitespace",
         manifest: dict[str, Any] | None = None,
+        weights: Callable[[], Mapping[str, np.ndarray]] | None = None,
     ) -> None:
         self.features = features
         self.decoder = decoder
         self.backend = backend
         self.tokenizer = tokenizer
         self.manifest = manifest or {}
+        self._weights = weights
 
     @property
-    def labels(self) -> tuple[str, ...]:
-        """The labels, in the order of `predict_proba`'s columns."""
+    def labels(self) -> tuple[Any, ...]:
+        """The labels or classes, in the order of `predict_proba`'s columns."""
         return self.decoder.labels
 
     @property
-    def scheme(self) -> str:
-        """The tagging scheme of the labels."""
+    def task(self) -> str:
+        """What it was trained for: ``tagging`` or ``classification``."""
+        return self.manifest.get("task", "tagging")
+
+    @property
+    def scheme(self) -> Any:
+        """The tagging scheme of the labels; None for a classifier."""
         return self.decoder.scheme
 
     @classmethod
@@ -163,49 +113,92 @@ class Predictor:
         """
         try:
             features = tuple(Feature.from_dict(state) for state in bundle.json("vocabulary.json"))
-            arrays = bundle.arrays("decoder.npz")
             manifest = bundle.manifest
-            decoder = Decoder(tuple(manifest["labels"]), manifest["scheme"], **arrays)
+            decoder = DECODERS[manifest["task"]](manifest, bundle.arrays("decoder.npz"))
             tokenizer = TOKENIZERS[manifest["tokenizer"]].name
         except (KeyError, TypeError, ValueError) as error:
             raise BundleError(f"the model's files do not fit together ({error!r}). Save it again.") from error
-        return cls(features, decoder, _open_backend(bundle, threads), tokenizer=tokenizer, manifest=manifest)
+        return cls(
+            features,
+            decoder,
+            _open_backend(bundle, threads),
+            tokenizer=tokenizer,
+            manifest=manifest,
+            weights=_weights_of(bundle),
+        )
 
-    def predict(self, X: Iterable[Any]) -> list[list[str]]:
-        """Return the labels of each sequence.
+    def predict(self, X: Iterable[Any]) -> list[Any]:
+        """Return the answer for each sequence.
 
         Parameters
         ----------
         X : iterable
-            Token lists, raw strings, `Sequence` values or a `Corpus`.
+            Token lists, raw strings, arrays of frames (T, F), `Sequence` values or a `Corpus`.
 
         Returns
         -------
-        list of list of str
+        list
+            Of a tagger the list of labels of each sequence; of a classifier its class, or the tuple of its classes.
         """
-        return [list(sequence.labels or ()) for sequence in self.annotate(X)]
+        return [self.decoder.value(row) for _, row in self._answers(self._sequences(X), self.decoder.best)]
 
     def predict_proba(self, X: Iterable[Any]) -> list[np.ndarray]:
-        """Return p(label | sequence) of each token: one array (T, K) a sequence, columns as `labels`."""
-        out: list[np.ndarray] = []
-        for chunk in _chunks(as_sequences(X, tokenizer=self.tokenizer), CHUNK):
-            out += self._run(chunk, self.decoder.marginals, np.zeros((0, len(self.labels))))
-        return out
+        """Return the probabilities of the labels for each sequence, columns as `labels`.
+
+        Of a tagger p(label | sequence) of each token, an array (T, K); of a classifier an array (K,).
+        """
+        return [row for _, row in self._answers(self._sequences(X), self.decoder.probabilities)]
 
     def annotate(self, X: Iterable[Any]) -> list[Sequence]:
-        """Return the sequences with their predicted labels, text and offsets kept."""
-        return list(self.stream(as_sequences(X, tokenizer=self.tokenizer)))
+        """Return the sequences with what is predicted of them, text and offsets kept."""
+        return list(self.stream(self._sequences(X)))
 
     def stream(self, sequences: Iterable[Sequence]) -> Iterator[Sequence]:
         """Label sequences one chunk after the other, so that memory stays flat however many there are."""
-        for chunk in _chunks(sequences, CHUNK):
-            ids = self._run(chunk, self.decoder.best, np.zeros(0, np.int32))
-            for sequence, row in zip(chunk, ids, strict=True):
-                yield replace(sequence, labels=tuple(self.labels[i] for i in row))
+        for sequence, row in self._answers(sequences, self.decoder.best):
+            yield self.decoder.annotate(sequence, row)
+
+    def stream_proba(self, sequences: Iterable[Sequence]) -> Iterator[tuple[Sequence, np.ndarray]]:
+        """Yield each sequence with its probabilities, as `predict_proba` gives them, chunk by chunk."""
+        yield from self._answers(sequences, self.decoder.probabilities)
+
+    def trace(self, X: Iterable[Any], *, influence: bool = True, initial: Iterable[Any] | None = None) -> list[Trace]:
+        """Return what the network kept in mind while it read each sequence.
+
+        Parameters
+        ----------
+        X : iterable
+            As for `predict`.
+        influence : bool
+            Whether to take each input of a sequence away in turn and see what changes, for which the network reads as
+            many copies of it as it is long.
+        initial : iterable of ndarray, shape (layers, directions, states of the cell, H), optional
+            The initial states of each sequence, for a network that is given them.
+
+        Returns
+        -------
+        list of Trace
+            States, gates, attention, probabilities and influence; `Trace.plot` draws them.
+
+        Raises
+        ------
+        DataError
+            If there are not as many initial states as sequences, or the network takes none.
+        SeqtagError
+            If the predictor was made without weights.
+        """
+        if self._weights is None:
+            raise SeqtagError("a trace needs the network's weights, which this predictor lacks. Load a saved model.")
+        sequences = self._sequences(X)
+        states = [None] * len(sequences) if initial is None else list(initial)
+        if len(states) != len(sequences):
+            raise DataError(f"initial must have one entry a sequence; got {len(states)} for {len(sequences)}.")
+        tracer = Tracer(self.features, self.decoder, self.backend, self.manifest["network"], self._weights())
+        return [tracer.trace(one, influence, start) for one, start in zip(sequences, states, strict=True)]
 
     def spans(self, sequence: Sequence) -> list[schemes.Span]:
         """Return the spans that a labelled sequence writes; none without a span scheme."""
-        return schemes.spans(sequence.labels or (), self.scheme) if schemes.SCHEMES[self.scheme].has_spans else []
+        return self.decoder.spans(sequence)
 
     def close(self) -> None:
         """Free the backend."""
@@ -217,38 +210,41 @@ class Predictor:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _run(self, sequences: list[Sequence], decode: Any, empty: np.ndarray) -> list[np.ndarray]:
-        """Decode sequences in order; what has no tokens is not sent to the backend."""
-        out = [empty] * len(sequences)
-        full = [i for i, sequence in enumerate(sequences) if len(sequence)]
-        encoded = EncodedCorpus(self.features, [sequences[i] for i in full])
-        for place, row in run_batches(self.backend, encoded, decode):
-            out[full[place]] = row
-        return out
+    def _sequences(self, X: Iterable[Any]) -> tuple[Sequence, ...]:
+        return as_sequences(X, tokenizer=self.tokenizer)
+
+    def _answers(self, sequences: Iterable[Sequence], decode: Decode) -> Iterator[tuple[Sequence, np.ndarray]]:
+        """Yield sequences in order with what `decode` gives; what is empty is not sent to the backend."""
+        for chunk in _chunks(sequences, CHUNK):
+            full = [i for i, sequence in enumerate(chunk) if len(sequence)]
+            out = [decode(self.decoder.nothing(), np.zeros(1, np.int32))[0]] * len(chunk)
+            encoded = EncodedCorpus(self.features, [chunk[i] for i in full])
+            for place, row in run_batches(self.backend, encoded, decode):
+                out[full[place]] = row
+            yield from zip(chunk, out, strict=True)
 
 
-def run_batches(backend: Backend, encoded: EncodedCorpus, decode: Any) -> Iterator[tuple[int, np.ndarray]]:
+def run_batches(backend: Backend, encoded: EncodedCorpus, decode: Decode) -> Iterator[tuple[int, np.ndarray]]:
     """Compute and decode every sequence of an encoded corpus.
 
     Parameters
     ----------
     backend : Backend
-        Computes emissions.
+        Computes the network.
     encoded : EncodedCorpus
         The sequences.
     decode : callable
-        Called with emissions (B, T, K) and lengths (B,) of each batch, as the methods of `Decoder` are.
+        Called with the outputs and the lengths (B,) of each batch, as the methods of a `Decoder` are.
 
     Yields
     ------
     (int, ndarray)
-        The sequence's place and what ``decode`` gave for it, cut to its length. Batches are grouped by length.
+        The sequence's place and what ``decode`` gave for it. Batches are grouped by length.
     """
     for group in bucket(encoded.lengths, BATCH_TOKENS, max_sequences=BATCH_SEQUENCES):
         batch = encoded.batch(group)
-        decoded = decode(backend.emissions(batch.inputs), batch.lengths)
-        for place, length, row in zip(group, batch.lengths, decoded, strict=True):
-            yield int(place), row[:length]
+        for place, row in zip(group, decode(backend.compute(batch.inputs), batch.lengths), strict=True):
+            yield int(place), row
 
 
 def load(path: str | Path, *, threads: int = 1) -> Predictor:
@@ -274,6 +270,13 @@ def _open_backend(bundle: Bundle, threads: int) -> Backend:
     from seqtag.nn.network import restore
 
     return KerasBackend(restore(bundle.manifest["network"], bundle.arrays("weights.npz")))
+
+
+def _weights_of(bundle: Bundle) -> Callable[[], Mapping[str, np.ndarray]]:
+    """Return what unpacks the weights when they are asked for; no other file of the bundle is held on to."""
+    name = "weights.npz"
+    kept = Bundle(bundle.manifest, {file: data for file, data in bundle.files.items() if file == name})
+    return lambda: kept.arrays(name)
 
 
 def _chunks(sequences: Iterable[Sequence], size: int) -> Iterator[list[Sequence]]:

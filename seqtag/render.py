@@ -1,13 +1,13 @@
-"""Labelled sequences as text: marked for people, as JSON Lines and as columns for programs; plain tables."""
+"""Labelled and classified sequences as text: marked for people, JSON Lines and columns for programs; plain tables."""
 
 from __future__ import annotations
 
 import json
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from collections.abc import Sequence as SequenceOf
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from seqtag.data.corpus import Sequence
 from seqtag.data.schemes import Span
@@ -39,6 +39,7 @@ def to_text(sequence: Sequence, spans: Iterable[Span] | None = None, *, color: b
         Labelled; its own text is kept, or its tokens are joined by spaces.
     spans : iterable of Span, optional
         The spans its labels write: ``[Ada PER] moved``. Without it each token has its label: ``Ada/PROPN moved/VERB``.
+        Of frames there are the labels alone: ``walk walk run``.
     color : bool
         Whether to use the colours of a terminal; then control characters are shown as U+FFFD, so that no text can
         command the terminal.
@@ -48,6 +49,8 @@ def to_text(sequence: Sequence, spans: Iterable[Span] | None = None, *, color: b
     str
         One line, unless the text itself has several.
     """
+    if sequence.frames is not None:
+        return " ".join(_paint(label, label) if color else label for label in sequence.labels or ())
     text, offsets = _layout(sequence)
     if spans is None:
         found = [Mark(*place, label) for place, label in zip(offsets, sequence.labels or (), strict=True)]
@@ -70,18 +73,55 @@ def to_json(sequence: Sequence, spans: Iterable[Span] = ()) -> str:
     """Return a labelled sequence as one line of JSON.
 
     The keys are ``text``, ``tokens``, ``tags`` and ``spans``, each of these with ``start``, ``end`` (in characters of
-    the text), ``label`` and ``text``.
+    the text), ``label`` and ``text``. A sequence of frames has its ``length`` for text and tokens, and spans of frames.
     """
-    text, _ = _layout(sequence)
-    found = [{**mark._asdict(), "text": text[mark.start : mark.end]} for mark in marks(sequence, spans)]
-    record = {"text": text, "tokens": sequence.tokens, "tags": sequence.labels or (), "spans": found}
-    return json.dumps(record, ensure_ascii=False)
+    if sequence.frames is None:
+        text, _ = _layout(sequence)
+        found = [{**mark._asdict(), "text": text[mark.start : mark.end]} for mark in marks(sequence, spans)]
+    else:
+        found = [span._asdict() for span in spans]
+    return _json({**_content(sequence), "tags": sequence.labels or (), "spans": found})
 
 
 def to_columns(sequence: Sequence) -> str:
-    """Return a labelled sequence as CoNLL columns: token, tab, label; an empty line ends it."""
-    pairs = zip(sequence.tokens, sequence.labels or (), strict=True)
-    return "".join(f"{token}\t{label}\n" for token, label in pairs)
+    """Return a labelled sequence as CoNLL columns: token (or the number of the frame, from 0), tab, label."""
+    places = sequence.tokens if sequence.frames is None else range(len(sequence))
+    pairs = zip(places, sequence.labels or (), strict=True)
+    return "".join(f"{place}\t{label}\n" for place, label in pairs)
+
+
+def class_to_text(sequence: Sequence, probabilities: Mapping[str, float], *, color: bool = False) -> str:
+    """Write what class a sequence has, to be read by people: ``LABEL<tab>0.93<tab>the text``.
+
+    Parameters
+    ----------
+    sequence : Sequence
+        With its label; several labels stand side by side, the most probable first, and ``-`` for none.
+    probabilities : mapping of str to float
+        Of every class.
+    color : bool
+        As for `to_text`.
+
+    Returns
+    -------
+    str
+        One line, unless the text itself has several. In place of text a sequence of frames has its id, or its length.
+    """
+    labels = sorted(_classes_of(sequence), key=lambda label: -probabilities[label])
+    names = ",".join(_paint(label, label) if color else label for label in labels)
+    chances = ",".join(f"{probabilities[label]:.2f}" for label in labels)
+    text = _layout(sequence)[0] if sequence.frames is None else sequence.id or f"{len(sequence)} frames"
+    return f"{names or '-'}\t{chances or '-'}\t{_clean(text, color)}"
+
+
+def class_to_json(sequence: Sequence, probabilities: Mapping[str, float]) -> str:
+    """Return a classified sequence as one line of JSON.
+
+    The keys are ``text`` and ``tokens`` (or the ``length`` of a sequence of frames), ``label``, which is a list where
+    there may be several, and ``probabilities``, of every class, with six decimals.
+    """
+    chances = {label: round(chance, 6) for label, chance in probabilities.items()}
+    return _json({**_content(sequence), "label": sequence.label, "probabilities": chances})
 
 
 def table(rows: SequenceOf[SequenceOf[object]], header: SequenceOf[str] = ()) -> str:
@@ -109,6 +149,22 @@ def table(rows: SequenceOf[SequenceOf[object]], header: SequenceOf[str] = ()) ->
         ).rstrip()
         for line in lines
     )
+
+
+def _classes_of(sequence: Sequence) -> tuple[str, ...]:
+    return (sequence.label,) if isinstance(sequence.label, str) else sequence.label or ()
+
+
+def _content(sequence: Sequence) -> dict[str, Any]:
+    """Return what a record says of a sequence beside what was found."""
+    name = {} if sequence.id is None else {"id": sequence.id}
+    if sequence.frames is not None:
+        return {**name, "length": len(sequence)}
+    return {**name, "text": _layout(sequence)[0], "tokens": sequence.tokens}
+
+
+def _json(record: Mapping[str, Any]) -> str:
+    return json.dumps(record, ensure_ascii=False)
 
 
 def _layout(sequence: Sequence) -> tuple[str, tuple[tuple[int, int], ...]]:

@@ -21,6 +21,7 @@ from seqtag.cli import app
 from seqtag.cli._start import set_threads
 from seqtag.cli._streams import arriving_lines, open_output, wants_color
 from seqtag.config import json_schema, parse_config
+from seqtag.data.readers import READERS
 from seqtag.errors import DataError
 
 ROOT = Path(seqtag.__file__).parents[1]
@@ -64,6 +65,11 @@ def test_help_has_examples_that_exist(arguments):
     assert named and set(named) <= set(COMMANDS)
     for config in re.findall(r"configs/\w+\.yaml", examples):
         assert (ROOT / config).is_file()
+
+
+def test_the_help_of_evaluate_names_every_format_that_has_labels():
+    shown = " ".join(call("evaluate", "--help").stdout.split())
+    assert f"({', '.join(name for name in READERS if name != 'lines')})" in shown
 
 
 def test_help_is_quick_since_nothing_heavy_is_imported():
@@ -137,6 +143,12 @@ WRONG = [
     (["trian", "c.yaml"], 2, "No such command 'trian'"),
     (["evaluate", "full", "--split", "tset"], 2, "'tset' is not one of"),
     (["predict", "full"], 2, "give a file, - for standard input, or --text once or more often."),
+    (["evaluate", "full", "--format", "csv"], 2, "--format and --set say how to read a file; name it with --data."),
+    (["evaluate", "full", "--set", "text=text"], 2, "--format and --set say how to read a file; name it with --data."),
+    (["evaluate", "full", "--data", "x", "--set", "text"], 2, "error: --set text: must be written key=value"),
+    (["check", "c.yaml", "--set", "task=classify"], 2, "task must be one of tagging, classification; got 'classify'. Did you mean 'classification'?\n"),
+    (["check", "c.yaml", "--set", "model.pooling=max"], 2, "model.pooling is unknown. It belongs to task: classification.\n"),
+    (["check", "c.yaml", "--set", "model.encoders=[frames]"], 2, "error: encoder 'frames' reads numbers, and these sequences have tokens."),
     (["predict", "full", "a.txt", "--text", "a"], 2, "give a file, - for standard input, or --text once or more often."),
 ]  # fmt: skip
 
@@ -290,7 +302,8 @@ def run(folder, trained, monkeypatch) -> Path:
 @pytest.mark.slow
 def test_training_shows_the_scores_and_tells_its_progress(trained):
     out, err = trained
-    head, dev, test = out.splitlines()
+    head, dev, test, about = out.splitlines()
+    assert about == "baseline: each word has the label that it has most often in train"
     assert head.split() == ["span", "F1", "baseline", "accuracy", "baseline", "sequences", "tokens"]
     assert (dev.split()[0], test.split()[0]) == ("dev", "test")
     assert float(test.split()[1]) > float(test.split()[2]) + 20
@@ -305,7 +318,7 @@ def test_training_shows_the_scores_and_tells_its_progress(trained):
 def test_evaluate_repeats_the_scores_of_training(run, trained):
     result = call("evaluate", run, "--split", "dev")
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout.splitlines()[-1].split() == trained[0].splitlines()[1].split()
+    assert result.stdout.splitlines()[-2].split() == trained[0].splitlines()[1].split()
     assert "precision" in result.stdout and "All tags are valid iob2." in result.stdout
 
 

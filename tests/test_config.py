@@ -12,17 +12,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqtag.config import TASKS, Config, Data, _yaml, json_schema, load_config, parse_config, parse_data
+from seqtag.config import TASKS, Config, Data, _yaml, json_schema, load_config, parse_config, parse_data, parse_options
+from seqtag.config._fields import estimator_class
 from seqtag.data.encoders import ENCODERS
 from seqtag.data.readers import READERS
 from seqtag.datasets import DATASETS
+from seqtag.decoders import DECODERS
 from seqtag.errors import ConfigError
+from seqtag.experiment import RULES
+from seqtag.nn.cells import CELLS
 from seqtag.params import schema
 from seqtag.tasks.tagger import SequenceTagger
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+TEMPLATES = ("ner_files", "classify_files")  # for the files of users; the others run as they stand
 SMALL = "task: tagging\ndata: {dataset: tagging}\n"
+SMALL_OF = {task: f"task: {task}\ndata: {{dataset: tagging}}\n" for task in TASKS}
 
 
 def refusal(text: str, *overrides: str) -> str:
@@ -125,10 +131,12 @@ def test_yaml_that_is_no_plain_value_is_refused(line, message):
 # --- what a configuration is ------------------------------------------------------------------------------------
 
 
-def test_what_is_left_out_has_the_default_of_the_constructor():
-    config = parse_config(SMALL, "some/where/small.yaml")
-    estimator, default = config.estimator(), SequenceTagger()
-    assert type(estimator) is SequenceTagger
+@pytest.mark.parametrize("task", list(TASKS))
+def test_what_is_left_out_has_the_default_of_the_constructor(task):
+    config = parse_config(SMALL_OF[task], "some/where/small.yaml")
+    estimator, default = config.estimator(), estimator_class(task)()
+    assert type(estimator) is estimator_class(task)
+    assert estimator.task == task
     as_lists = {name: list(v) if isinstance(v, tuple) else v for name, v in default.get_params().items()}
     assert estimator.get_params() == as_lists
     assert config.output == "runs/small"
@@ -155,10 +163,15 @@ def test_what_is_given_reaches_the_estimator():
     assert config.output == "out"
 
 
-def test_every_parameter_has_a_place():
-    config = parse_config(SMALL)
-    placed = {*config.model, *config.training, "random_state", "verbose"}
-    assert placed == set(schema(SequenceTagger))
+def test_tables_by_task_know_the_same_tasks():
+    assert set(TASKS) == set(RULES) == set(DECODERS)
+
+
+@pytest.mark.parametrize("task", list(TASKS))
+def test_every_parameter_has_a_place(task):
+    config = parse_config(SMALL_OF[task])
+    placed = {*config.model, *config.training, "random_state", "verbose", "warm_start"}
+    assert placed == set(schema(estimator_class(task)))
     assert {"units", "cell", "encoders"} <= set(config.model)
     assert {"epochs", "learning_rate"} <= set(config.training)
 
@@ -172,12 +185,15 @@ DATA = [
     "{train: a.conllu, dev: 0.25, label: 'feats:Number'}",
     "{train: a.csv, sequence: id, text: body}",
     "{train: a.dat, format: jsonl, tokenizer: words}",
+    "{train: a.npz, y: null, dev: 0.1}",
+    "{train: a.txt, format: labelled_lines, label_first: false}",
 ]
 
 
+@pytest.mark.parametrize("task", list(TASKS))
 @pytest.mark.parametrize("data", DATA)
-def test_a_configuration_survives_yaml(data):
-    config = parse_config(f"task: tagging\ndata: {data}\nmodel: {{units: 3}}\nseed: 1\noutput: 'no'\n")
+def test_a_configuration_survives_yaml(data, task):
+    config = parse_config(f"task: {task}\ndata: {data}\nmodel: {{units: 3}}\nseed: 1\noutput: 'no'\n")
     written = config.to_yaml()
     again = parse_config(written, "elsewhere.yaml")
     assert again == config
@@ -208,13 +224,13 @@ def test_the_data_is_read_without_an_estimator():
 
 TASK = "task: tagging\n"
 WRONG = [
-    ("data: {dataset: tagging}", "c.yaml:1: task must be one of tagging; got None."),
-    ("task: taging\ndata: {dataset: tagging}", "c.yaml:1: task must be one of tagging; got 'taging'. Did you mean 'tagging'?"),
-    ("task: [tagging]\ndata: {dataset: tagging}", "c.yaml:1: task must be one of tagging; got ['tagging']."),
+    ("data: {dataset: tagging}", "c.yaml:1: task must be one of tagging, classification; got None."),
+    ("task: taging\ndata: {dataset: tagging}", "c.yaml:1: task must be one of tagging, classification; got 'taging'. Did you mean 'tagging'?"),
+    ("task: [tagging]\ndata: {dataset: tagging}", "c.yaml:1: task must be one of tagging, classification; got ['tagging']."),
     (TASK, "c.yaml:1: data must name a data set (dataset: NAME) or files (train: FILE); got nothing."),
     (TASK + "data: x", "c.yaml:2: data must be a mapping of names to values; got 'x'."),
     (TASK + "data: {}", "c.yaml:2: data must name a file under train, or a data set under dataset."),
-    (TASK + "data: {dataset: conll200}", "c.yaml:2: data.dataset: data set must be one of python_code, tagging,"),
+    (TASK + "data: {dataset: conll200}", "c.yaml:2: data.dataset: data set must be one of python_code, digits, tagging,"),
     (TASK + "data: {dataset: [a]}", "c.yaml:2: data.dataset: data set must be one of"),
     (TASK + "data:\n  dataset: tagging\n  sequence: 3", "c.yaml:4: data.sequence is unknown. Did you mean 'sequences'?"),
     (TASK + "data: {dataset: tagging, sequences: many}", "c.yaml:2: data.sequences must be an int; got 'many'."),
@@ -242,8 +258,17 @@ WRONG = [
     (SMALL + "model: {units: '5'}", "c.yaml:3: model.units must be an int of at least 1; got '5'."),
     (SMALL + "model: {bidirectional: yes}", "c.yaml:3: model.bidirectional must be true or false; got 'yes'."),
     (SMALL + "model: {dropout: 1}", "c.yaml:3: model.dropout must be a number of at least 0 and less than 1; got 1."),
-    (SMALL + "model: {cell: lsmt}", "c.yaml:3: model.cell must be 'simple_rnn' or 'gru' or 'lstm'; got 'lsmt'. Did you mean 'lstm'?"),
-    (SMALL + "model: {encoders: words}", "c.yaml:3: model.encoders must be a list; got 'words'."),
+    (SMALL + "model: {cell: lsmt}", "c.yaml:3: model.cell must be 'simple_rnn' or 'simple_rnn_relu' or 'gru' or 'lstm'; got 'lsmt'. Did you mean 'lstm'?"),
+    (SMALL + "model: {encoders: words}", "c.yaml:3: model.encoders must be a list or 'auto'; got 'words'."),
+    (SMALL + "model: {encoders: Auto}", "c.yaml:3: model.encoders must be a list or 'auto'; got 'Auto'. Did you mean 'auto'?"),
+    (SMALL + "model: {encoders: [{vectors: null}]}", "c.yaml:3: model.encoders: encoder 'vectors' needs its name; write it as {vectors: ...}."),
+    (SMALL + "model: {encoders: [{frames: 3}]}", "c.yaml:3: model.encoders: encoder 'frames' takes no main argument; got 3."),
+    (SMALL + "model: {pooling: max}", "c.yaml:3: model.pooling is unknown. It belongs to task: classification."),
+    (SMALL_OF["classification"] + "model: {decoder: crf}", "c.yaml:3: model.decoder is unknown. It belongs to task: tagging."),
+    (SMALL_OF["classification"] + "model: {pooling: maxx}", "c.yaml:3: model.pooling must be 'last' or 'mean' or 'max' or 'attention'; got 'maxx'. Did you mean 'max'?"),
+    (SMALL_OF["classification"] + "model: {multi_label: some}", "c.yaml:3: model.multi_label must be true or false or 'auto'; got 'some'."),
+    (SMALL_OF["classification"] + "training: {pooling: max}", "c.yaml:3: training.pooling is unknown. Write it as model.pooling."),
+    (TASK + "data: {dataset: digits, sequences: 3}", "c.yaml:2: data.sequences is unknown. Known here are dataset, dev."),
     (SMALL + "model:\n  encoders:\n    - words\n    - word", "c.yaml:6: model.encoders: an encoder must be one of words,"),
     (SMALL + "model:\n  encoders: [words, {chars: null, dims: 3}]", "c.yaml:4: model.encoders: encoder 'chars' has the options"),
     (SMALL + "training: {epochs: all}", "c.yaml:3: training.epochs must be an int of at least 1 or 'auto'; got 'all'."),
@@ -353,11 +378,12 @@ def sections(task: str = "tagging") -> dict:
     return branch["then"]["properties"]
 
 
-def test_the_json_schema_knows_what_the_constructor_knows():
-    config = parse_config(SMALL)
-    known = schema(SequenceTagger)
+@pytest.mark.parametrize("task", list(TASKS))
+def test_the_json_schema_knows_what_the_constructor_knows(task):
+    config = parse_config(SMALL_OF[task])
+    known = schema(estimator_class(task))
     for group in ("model", "training"):
-        section = sections()[group]
+        section = sections(task)[group]
         assert section["additionalProperties"] is False
         assert set(section["properties"]) == set(getattr(config, group))
         for name, rule in section["properties"].items():
@@ -372,8 +398,10 @@ def test_the_json_schema_has_ranges_and_names():
     assert set(model["cell"]["enum"]) == set(schema(SequenceTagger)["cell"].choices)
     assert {"enum": ["auto"]} in training["epochs"]["anyOf"]
     assert {"type": "null"} in training["init_from"]["anyOf"]
-    bare, *mappings = model["encoders"]["items"]["anyOf"]
-    assert "column" not in bare["enum"], "which needs the name of a column"
+    encoders, auto = model["encoders"]["anyOf"]
+    assert auto == {"enum": ["auto"]}
+    bare, *mappings = encoders["items"]["anyOf"]
+    assert set(ENCODERS) - set(bare["enum"]) == {"column", "vectors"}, "which need a name"
     assert [rule["title"] for rule in mappings] == list(ENCODERS)
 
 
@@ -390,7 +418,8 @@ def test_the_json_schema_accepts_and_refuses_as_the_configuration_does():
     jsonschema = pytest.importorskip("jsonschema")
     jsonschema.Draft202012Validator.check_schema(json_schema())
     validator = jsonschema.Draft202012Validator(json_schema())
-    for text in [*(path.read_text() for path in CONFIGS), *(f"{TASK}data: {data}" for data in DATA)]:
+    small = [f"task: {task}\ndata: {data}" for data in DATA for task in TASKS]
+    for text in [*(path.read_text() for path in CONFIGS), *small]:
         assert list(validator.iter_errors(_yaml.parse(text, "c.yaml").value)) == []
         assert list(validator.iter_errors(parse_config(text).to_dict())) == [], "defaults written out are right, too"
     passed = [text for text, _ in WRONG if validator.is_valid(_yaml.parse(text, "c.yaml").value)]
@@ -412,35 +441,56 @@ def test_every_configuration_of_the_project_is_right(path):
     assert config.estimator().get_params()["random_state"] == 0
     header = re.match(r"(?:#.*\n)+", path.read_text())
     assert header is not None
-    for word in ("Data:", "Score:", "Time:", f"Run:    seqtag {'check' if path.stem == 'ner_files' else 'train'}"):
+    for word in ("Data:", "Score:", "Time:", f"Run:    seqtag {'check' if path.stem in TEMPLATES else 'train'}"):
         assert word in header[0]
     assert f"configs/{path.name}" in header[0]
 
 
 def test_the_configurations_have_folders_of_their_own():
     outputs = [load_config(path).output for path in CONFIGS]
-    assert len(set(outputs)) == len(CONFIGS) >= 7
+    assert len(set(outputs)) == len(CONFIGS) >= 15
     assert {"runs/demo", "runs/ewt_pos"} <= set(outputs)
+
+
+def test_the_configurations_show_every_task_and_every_cell():
+    configs = [load_config(path) for path in CONFIGS]
+    assert {config.task for config in configs} == set(TASKS)
+    assert {config.model["cell"] for config in configs} == set(CELLS)
+    assert any(config.model["layers"] > 1 and config.model["residual"] for config in configs)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
 def test_the_configurations_say_what_differs_from_the_defaults_only(path):
-    default = parse_config(SMALL)
+    default = parse_config(SMALL_OF[load_config(path).task])
     given = _yaml.parse(path.read_text(), path.name).value
     for group in ("model", "training"):
         for name, value in (given.get(group) or {}).items():
             assert value != getattr(default, group)[name]
 
 
-def test_the_full_example_shows_every_option_with_its_default():
-    text = (ROOT / "configs" / "ner_files.yaml").read_text()
-    uncommented = re.sub(r"^  # (\w+: .*)$", r"  \1", text, flags=re.M)
-    shown = _yaml.parse(uncommented, "ner_files.yaml").value
-    config = load_config(ROOT / "configs" / "ner_files.yaml")
+@pytest.mark.parametrize("stem", TEMPLATES)
+def test_the_templates_show_every_option_with_its_default(stem):
+    path = ROOT / "configs" / f"{stem}.yaml"
+    uncommented = re.sub(r"^  # (\w+: .*)$", r"  \1", path.read_text(), flags=re.M)
+    shown = _yaml.parse(uncommented, path.name).value
+    config = load_config(path)
     assert shown["model"] == config.model
     assert shown["training"] == config.training
-    assert shown["data"] | {"test": None} == config.data.to_dict() | {"test": None}
-    parse_config(uncommented, "ner_files.yaml")
+    absent = {"dev": None, "test": None}
+    assert shown["data"] | absent == {**absent, **config.data.to_dict()} | absent
+    parse_config(uncommented, path.name)
+
+
+@pytest.mark.parametrize("stem", TEMPLATES)
+def test_the_templates_name_every_cell_and_pooling_that_there_is(stem):
+    config = load_config(ROOT / "configs" / f"{stem}.yaml")
+    text = (ROOT / "configs" / f"{stem}.yaml").read_text()
+    for name, field in schema(estimator_class(config.task)).items():
+        if field.param.choices and name != "verbose":
+            comments = re.findall(rf"^  # {name}: \w+ +# (.*)$", text, re.M)
+            assert comments and all(set(field.choices) <= set(re.findall(r"\w+", comment)) for comment in comments), (
+                name
+            )
 
 
 def test_commands_named_in_headers_exist():
@@ -448,3 +498,11 @@ def test_commands_named_in_headers_exist():
     commands = {node.name for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)}
     for path in CONFIGS:
         assert set(re.findall(r"^# .*?seqtag (\w+) ", path.read_text(), re.M)) <= commands
+
+
+def test_options_of_a_reader_are_read_as_yaml():
+    found = parse_options(["text=review", "label=null", "columns={pos: 1}", "columns.lemma=2", "separator=';'"])
+    assert found == {"text": "review", "label": None, "columns": {"pos": 1, "lemma": 2}, "separator": ";"}
+    assert parse_options([]) == {}
+    with pytest.raises(ConfigError, match="--set text: must be written key=value"):
+        parse_options(["text"])

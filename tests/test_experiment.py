@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (a corpus and its message stand on one line)
 """A configuration carried out: what is read, refused, scored, saved and found again."""
 
 import json
@@ -6,6 +7,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from seqtag import datasets, experiment, metrics
@@ -27,6 +29,18 @@ def corpus(*labels: str, name: str = "made") -> Corpus:
     return Corpus(tuple(Sequence(tuple(f"w{i}" for i in range(len(row))), row) for row in rows), name)
 
 
+def classified(*labels: str | tuple[str, ...] | None, name: str = "made") -> Corpus:
+    """One sequence of two words a label."""
+    return Corpus(tuple(Sequence((f"w{i}", "x"), label=label) for i, label in enumerate(labels)), name)
+
+
+def numeric(*labels: str, name: str = "made", width: int = 3) -> Corpus:
+    """One sequence of frames a string of labels, the first of which is also that of the whole."""
+    rows = [tuple(row.split()) for row in labels]
+    frames = [np.arange(len(row) * width, dtype=float).reshape(-1, width) for row in rows]
+    return Corpus(tuple(Sequence((), row, row[0], frames=table) for row, table in zip(rows, frames, strict=True)), name)
+
+
 @pytest.fixture
 def files(tmp_path, monkeypatch):
     """Three CoNLL files in the current directory."""
@@ -40,24 +54,25 @@ def files(tmp_path, monkeypatch):
 
 
 def test_a_data_set_is_read_with_its_options():
-    corpora = experiment.read_corpora(Data("tagging", options={"sequences": 8}))
+    corpora = experiment.read_corpora(Data("tagging", options={"sequences": 8}), "tagging")
     assert {split: len(part) for split, part in corpora.items()} == {"train": 8, "dev": 2, "test": 2}
 
 
 def test_files_are_read_with_their_options(files):
     data = Data(files={"test": "test.conll", "train": "train.conll"}, format="conll", options={"label": None})
     with pytest.raises(
-        DataError, match=r"train\.conll: every token must have a label; the sequence on line 1 that beg"
+        DataError, match=r"train\.conll: every token must have a label; the one that begins .* has none\."
     ):
-        experiment.read_corpora(data)
-    corpora = experiment.read_corpora(replace(data, options={"token": 0}))
+        experiment.read_corpora(data, "tagging")
+    corpora = experiment.read_corpora(replace(data, options={"token": 0}), "tagging")
     assert list(corpora) == ["train", "test"]
     assert corpora["test"].name == "test.conll"
 
 
 def test_a_share_of_train_is_its_end(files):
-    whole = experiment.read_corpora(Data(files={"train": "train.conll"}, format="conll"))["train"]
-    parts = experiment.read_corpora(Data(files={"train": "train.conll"}, format="conll", dev_share=0.25))
+    data = Data(files={"train": "train.conll"}, format="conll")
+    whole = experiment.read_corpora(data, "tagging")["train"]
+    parts = experiment.read_corpora(replace(data, dev_share=0.25), "tagging")
     assert list(parts) == ["train", "dev"]
     assert (*parts["train"], *parts["dev"]) == tuple(whole)
     assert len(parts["dev"]) == 10
@@ -66,34 +81,110 @@ def test_a_share_of_train_is_its_end(files):
 
 def test_a_share_is_refused_where_there_is_a_dev_part():
     with pytest.raises(ConfigError, match=r"data\.dev must not be set where the data has a dev part .* got 0\.1"):
-        experiment.read_corpora(Data("tagging", dev_share=0.1))
+        experiment.read_corpora(Data("tagging", dev_share=0.1), "tagging")
 
 
 def test_data_without_tokens_are_refused(files):
     (files / "train.conll").write_text("\n\n")
-    with pytest.raises(DataError, match=r"train\.conll must hold at least one token; it has 0 sequences"):
-        experiment.read_corpora(Data(files={"train": "train.conll"}, format="conll"))
+    with pytest.raises(DataError, match=r"train\.conll must hold at least one token or frame; it has 0 sequences"):
+        experiment.read_corpora(Data(files={"train": "train.conll"}, format="conll"), "tagging")
+
+
+@pytest.mark.parametrize("dataset", ["tagging", "signals"])
+def test_data_sets_with_labels_and_a_label_serve_both_tasks(dataset):
+    for task in experiment.RULES:
+        assert experiment.read_corpora(Data(dataset, options={"sequences": 4}), task).keys() == {"train", "dev", "test"}
+
+
+TEXTS = {
+    "reviews.csv": ("csv", {"text": "text"}, 'text,label\n"so, so",bad\n"a ""gem""",good\n'),
+    "reviews.tsv": (
+        "csv",
+        {"text": "document", "sequence": "id"},
+        'id\tdocument\tlabel\n1\tso "so\tbad\n2\tgem\tgood\n',
+    ),
+    "reviews.jsonl": ("jsonl", {}, '{"text": "so so", "label": "bad"}\n{"text": "gem", "label": "good"}\n'),
+    "reviews.txt": ("labelled_lines", {}, "bad so so\ngood gem\n"),
+    "tokens.jsonl": ("jsonl", {}, '{"tokens": ["so"], "label": "bad"}\n{"tokens": ["gem"], "label": "good"}\n'),
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_texts_with_a_label_are_read_from_many_formats(tmp_path, name):
+    format, options, content = TEXTS[name]
+    (tmp_path / name).write_text(content)
+    found = experiment.read_corpora(
+        Data(files={"train": str(tmp_path / name)}, format=format, options=options), "classification"
+    )
+    assert [sequence.label for sequence in found["train"]] == ["bad", "good"]
+
+
+WITHOUT = [
+    ("tagging", corpus("A"), None),
+    ("classification", classified("A", ("A", "B"), ()), None),
+    ("tagging", numeric("A B"), None),
+    ("classification", numeric("A B"), None),
+    ("tagging", classified("A"), "made: every token must have a label; the one that begins 'w0 x' has none. It has a label for the whole: that is task: classification."),
+    ("classification", corpus("A"), "made: every sequence must have a label; the one that begins 'w0' has none. It has a label for each token: that is task: tagging."),
+    ("classification", classified("A", None), "made: every sequence must have a label; the one that begins 'w1 x' has none."),
+    ("classification", Corpus((Sequence(("so so", "gem"), ("bad", "good")),), "t.csv"), "t.csv: every sequence must have a label; the one that begins 'so so gem' has none. Its tokens have spaces in them: if they are texts, let data.text name their column."),
+    ("tagging", Corpus((Sequence(label="A", frames=[[1, 2]]),), "n"), "n: every frame must have a label; the one of 1 frames that begins [1, 2] has none. It has a label for the whole: that is task: classification."),
+    ("classification", Corpus((Sequence(labels=("A",), frames=[[1, 2]]),), "n"), "n: every sequence must have a label; the one of 1 frames that begins [1, 2] has none. It has a label for each frame: that is task: tagging."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("task", "data", "message"), WITHOUT)
+def test_each_task_needs_labels_of_its_own(task, data, message):
+    if message is None:
+        experiment.check_labelled(data, task)
+        return
+    with pytest.raises(DataError) as caught:
+        experiment.check_labelled(data, task)
+    assert str(caught.value) == message
 
 
 def test_the_summary_counts():
-    text = experiment.summary({"train": corpus("A B", "A"), "dev": corpus("A", name="d.conll")})
+    text = experiment.summary({"train": corpus("A B", "A"), "dev": corpus("A", name="d.conll")}, "tagging")
     head, train, dev = (line.split() for line in text.splitlines())
     assert head == ["sequences", "tokens", "words", "labels", "from"]
     assert train == ["train", "2", "3", "2", "2", "made"]
     assert dev == ["dev", "1", "1", "1", "1", "d.conll"]
 
 
+def test_the_summary_counts_what_the_task_and_the_data_have():
+    head, train = experiment.summary({"train": classified("A", ("B", "C"))}, "classification").splitlines()
+    assert head.split() == ["sequences", "tokens", "words", "classes", "from"]
+    assert train.split() == ["train", "2", "4", "3", "3", "made"]
+    head, train = experiment.summary({"train": numeric("A B", "B", "A")}, "tagging").splitlines()
+    assert head.split() == ["sequences", "frames", "features", "labels", "from"]
+    assert train.split() == ["train", "3", "4", "3", "2", "made"]
+
+
 def test_labels_that_training_never_sees_are_told(caplog):
     parts = {"train": corpus("A B"), "dev": corpus("A C C", "D"), "test": corpus("B")}
     with caplog.at_level(logging.WARNING, "seqtag"):
-        experiment.warn_of_unseen(parts)
+        experiment.warn_of_unseen(parts, "tagging")
     (record,) = caplog.records
     assert record.getMessage() == "dev has labels that train has not, they cannot be predicted: C (2), D (1)"
 
 
+def test_classes_that_training_never_sees_are_told(caplog):
+    parts = {"train": classified("A", ("B", "A")), "test": classified(("B", "C"), "C", "A", ())}
+    experiment.warn_of_unseen(parts, "classification")
+    (record,) = caplog.records
+    assert record.getMessage() == "test has classes that train has not, they cannot be predicted: C (2)"
+
+
+def test_a_dev_part_with_one_class_is_told_for_it_cannot_choose(caplog):
+    parts = {"train": classified(*"AABB"), "dev": classified(*"BB"), "test": classified("A")}
+    experiment.warn_of_unseen(parts, "classification")
+    (record,) = caplog.records
+    assert record.getMessage() == "dev has no label but B, so it cannot tell which epoch is best; is train sorted?"
+
+
 def test_many_unseen_labels_are_counted(caplog):
     parts = {"train": corpus("A"), "test": corpus(" ".join(f"L{i}" for i in range(experiment.SHOWN + 3)))}
-    experiment.warn_of_unseen(parts)
+    experiment.warn_of_unseen(parts, "tagging")
     assert caplog.records[0].getMessage().endswith(" and 3 more")
 
 
@@ -141,22 +232,52 @@ def test_run_refuses_before_it_reads_or_trains(tmp_path):
 def test_columns_that_encoders_name_must_be_there():
     config = parse_config("task: tagging\ndata: {dataset: tagging}\nmodel: {encoders: [words, {column: pos}]}")
     with_pos = Corpus((Sequence(("a",), ("X",), columns={"pos": ("N",)}),))
-    experiment.check_columns(config, {"train": with_pos})
+    experiment.check_encoders(config, {"train": with_pos})
     with pytest.raises(DataError, match="must have the column 'pos'"):
-        experiment.check_columns(config, {"train": with_pos, "dev": corpus("X")})
+        experiment.check_encoders(config, {"train": with_pos, "dev": corpus("X")})
+
+
+@pytest.mark.parametrize(
+    ("encoders", "data", "error", "message"),
+    [
+        ("auto", numeric("A"), None, ""),
+        ("auto", corpus("A"), None, ""),
+        ("[frames]", numeric("A"), None, ""),
+        ("[frames]", corpus("A"), ConfigError, "encoder 'frames' reads numbers, and these sequences have tokens"),
+        ("[chars]", numeric("A"), ConfigError, "encoder 'chars' reads tokens, and these sequences have frames"),
+        ("[{vectors: glove}]", corpus("A"), DataError, "must have the vectors 'glove'"),
+    ],
+)
+@pytest.mark.parametrize("task", list(experiment.RULES))
+def test_encoders_must_be_able_to_read_the_data(task, encoders, data, error, message):
+    config = parse_config(f"task: {task}\ndata: {{dataset: tagging}}\nmodel: {{encoders: {encoders}}}")
+    if error is None:
+        experiment.check_encoders(config, {"train": data})
+        return
+    with pytest.raises(error, match=message):
+        experiment.check_encoders(config, {"train": data})
+
+
+def test_parts_of_different_kinds_or_widths_are_refused():
+    config = parse_config("task: tagging\ndata: {dataset: tagging}\nmodel: {encoders: [frames]}")
+    with pytest.raises(DataError, match="all sequences must have tokens, or all frames"):
+        experiment.check_encoders(config, {"train": numeric("A"), "dev": corpus("A")})
+    with pytest.raises(DataError, match="frames must have 3 features"):
+        experiment.check_encoders(config, {"train": numeric("A"), "dev": numeric("A", width=2)})
 
 
 # --- scores -----------------------------------------------------------------------------------------------------
 
 
 def evaluation(gold: list[str], predicted: list[str], guessed: list[str] | None) -> experiment.Evaluation:
-    baseline = None if guessed is None else metrics.report([gold], [guessed])
+    baseline = None if guessed is None else experiment.Baseline(metrics.report([gold], [guessed]), "the same for all")
     return experiment.Evaluation("test", metrics.report([gold], [predicted]), baseline)
 
 
 def test_the_table_has_the_baseline_beside_each_score():
     spans = evaluation(["B-X", "O", "B-X", "O"], ["B-X", "O", "O", "O"], ["O", "O", "O", "O"])
-    head, row = experiment.score_table((spans,)).splitlines()
+    head, row, about = experiment.score_table((spans,)).splitlines()
+    assert about == "baseline: the same for all"
     assert head.split() == ["span", "F1", "baseline", "accuracy", "baseline", "sequences", "tokens"]
     assert row.split() == ["test", "66.67", "0.00", "75.00", "50.00", "1", "4"]
     plain = evaluation(["A", "B"], ["A", "B"], None)
@@ -164,6 +285,26 @@ def test_the_table_has_the_baseline_beside_each_score():
     assert head.split() == ["accuracy", "baseline", "sequences", "tokens"]
     assert row.split() == ["test", "100.00", "-", "1", "2"]
     assert experiment.score_table(()) == "no scores: the data has neither dev nor test."
+
+
+def test_the_table_of_a_classifier_tells_how_far_its_probabilities_can_be_believed():
+    report = metrics.class_report(["a", "b", "a", "a"], ["a", "b", "b", "a"])
+    baseline = experiment.Baseline(metrics.class_report(["a", "b", "a", "a"], ["a"] * 4), "the same for all")
+    sure = metrics.reliability([0.9, 0.9, 0.9, 0.9], [1, 1, 0, 1])
+    one = experiment.Evaluation("test", report, baseline, sure)
+    head, row, _ = experiment.score_table((one,)).splitlines()
+    assert head.split() == ["accuracy", "baseline", "macro", "F1", "baseline", "calibration", "error", "sequences"]
+    assert row.split() == ["test", "75.00", "75.00", "73.33", "42.86", "15.00", "4"]
+    assert "Expected calibration error of its probabilities: 15.00 %.\n" in one.to_text()
+    record = json.loads(json.dumps(one.to_dict()))
+    assert record["calibration"]["expected_calibration_error"] == pytest.approx(0.15)
+    assert record["baseline"]["about"] == "the same for all"
+
+
+def test_the_table_counts_frames_where_there_are_no_tokens():
+    one = experiment.Evaluation("test", metrics.report([["A", "B"]], [["A", "B"]]), unit="frames")
+    head, _ = experiment.score_table((one,)).splitlines()
+    assert head.split() == ["accuracy", "baseline", "sequences", "frames"]
 
 
 # --- a run ------------------------------------------------------------------------------------------------------
@@ -206,11 +347,12 @@ def test_a_run_scores_dev_and_test_beside_the_baseline(done):
     assert [one.name for one in result.evaluations] == ["dev", "test"]
     for one in result.evaluations:
         assert one.baseline is not None
-        assert one.report.score > one.baseline.score + 0.2, "context tells what words alone cannot"
+        assert one.report.score > one.baseline.report.score + 0.2, "context tells what words alone cannot"
     test = result.evaluations[1]
-    read = experiment.read_corpora(result.config.data)
+    read = experiment.read_corpora(result.config.data, "tagging")
     guessed = metrics.most_frequent_label_baseline(read["train"].tokens, read["train"].labels, read["test"].tokens)
-    assert test.baseline == metrics.report(read["test"].labels, guessed)
+    assert test.baseline.report == metrics.report(read["test"].labels, guessed)
+    assert test.baseline.about == "each word has the label that it has most often in train"
     assert test.report == metrics.report(read["test"].labels, list(result.estimator.predict(read["test"])))
 
 
@@ -247,7 +389,21 @@ def test_another_file_is_read_as_the_models_own(done):
     Path("odd.dat").write_text("x O\n")
     assert experiment.evaluate(result.path, data="odd.dat").report.tokens == 1, "the format is the model's"
     Path("more.jsonl").write_text('{"tokens": ["x"], "labels": ["O"]}\n')
-    assert experiment.evaluate(result.path, data="more.jsonl", format="jsonl").report.accuracy == 1
+    assert experiment.evaluate(result.path, data="more.jsonl").report.accuracy == 1, "unless its suffix tells"
+    Path("odd.csv").write_text("word,tag\nx,O\n")
+    options = {"token": "word", "label": "tag"}
+    assert experiment.evaluate(result.path, data="odd.csv", options=options).report.tokens == 1
+    assert experiment.evaluate(result.path, data="odd.csv", format="csv", options=options).report.tokens == 1
+    with pytest.raises(ConfigError, match="options of format 'csv' must be among"):
+        experiment.evaluate(result.path, data="odd.csv", options={"tokens": "word"})
+
+
+@pytest.mark.slow
+def test_labels_that_the_model_does_not_know_are_told(done, caplog):
+    result, _ = done
+    Path("new.conll").write_text("x B-NEW\ny O\n")
+    experiment.evaluate(result.path, data="new.conll")
+    assert "new.conll has labels that the model does not know, they cannot be predicted: B-NEW (1)" in caplog.text
 
 
 @pytest.mark.slow

@@ -9,23 +9,18 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 import typer.core
 
 import seqtag
 from seqtag.cli._start import log_to_stderr, set_threads, start_keras, tell
-from seqtag.cli._streams import arriving_lines, open_input, open_output, wants_color
+from seqtag.cli._streams import open_output, wants_color
 from seqtag.errors import ConfigError, SeqtagError
-
-if TYPE_CHECKING:
-    from seqtag.data.corpus import Sequence
-    from seqtag.predictor import Predictor
 
 
 class Output(StrEnum):
@@ -105,7 +100,7 @@ def start(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
 ) -> None:
-    """Sequence labeling: train taggers, score them, tag text."""
+    """Sequence labeling: train taggers and classifiers, score them, label text and numbers."""
     log_to_stderr()
     if version:
         show(f"seqtag {seqtag.__version__}")
@@ -116,7 +111,7 @@ def start(
 @app.command(
     epilog=examples(
         "seqtag train configs/ewt_pos.yaml",
-        "seqtag train configs/ewt_pos.yaml --set model.units=128 --output runs/small",
+        "seqtag train configs/digits.yaml --set model.units=128 --output runs/large",
     )
 )
 def train(
@@ -136,7 +131,7 @@ def train(
     settings = load_config(config, set_ or ())
     settings = replace(settings, output=output or settings.output, seed=settings.seed if seed is None else seed)
     experiment.check_output(settings.output)
-    corpora = experiment.read_corpora(settings.data)
+    corpora = experiment.read_corpora(settings.data, settings.task)
     start_keras()
     result = experiment.run(settings, corpora=corpora, verbose=0 if quiet else 1, say=None if quiet else tell)
     show(experiment.score_table(result.evaluations))
@@ -146,6 +141,7 @@ def train(
     epilog=examples(
         "seqtag evaluate runs/ewt_pos --split test",
         "seqtag evaluate runs/ner --data more.conll --mode strict --json",
+        "seqtag evaluate runs/trec --data questions.csv --set text=question --set label=kind",
     )
 )
 def evaluate(
@@ -155,28 +151,40 @@ def evaluate(
     format: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="That file's format (conll, conllu, jsonl, csv), if not the model's own files'."
+            metavar="NAME",
+            help="That file's format (conll, conllu, jsonl, csv, labelled_lines, npz), if not the model's own files'.",
         ),
     ] = None,
-    mode: Annotated[Mode, typer.Option(help="How spans are counted whose tags break the scheme.")] = Mode.conlleval,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="OPTION=VALUE", help="An option of that format: text=review.")
+    ] = None,
+    mode: Annotated[
+        Mode, typer.Option(help="How a tagger's spans are counted whose tags break the scheme.")
+    ] = Mode.conlleval,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
 ) -> None:
     """Score a trained model beside a baseline.
 
-    The baseline labels each word as the training data labels it most often.
+    The baseline labels each word as the training data labels it most often; frames of numbers, and whole sequences,
+    all get the label that is most frequent there. Classifiers also show how far their probabilities can be believed.
     """
     from seqtag import experiment
+    from seqtag.config import parse_options
 
-    scores = experiment.evaluate(run, split.value, data, format=format, mode=mode.value)
+    if data is None and (format or set_):
+        raise typer.BadParameter("--format and --set say how to read a file; name it with --data.")
+    options = parse_options(set_ or ())
+    scores = experiment.evaluate(run, split.value, data, format=format, options=options, mode=mode.value)
     if as_json:
         show(json.dumps(scores.to_dict(), ensure_ascii=False, indent=1))
     else:
-        show(f"{scores.report.to_text()}\n{experiment.score_table((scores,))}")
+        show(f"{scores.to_text()}\n{experiment.score_table((scores,))}")
 
 
 @app.command(
     epilog=examples(
         'seqtag predict runs/ewt_pos --text "Ada moved to Paris in May ."',
+        "seqtag predict runs/digits images.npz",
         "cat notes.txt | seqtag predict runs/ner - --format jsonl > tags.jsonl",
     )
 )
@@ -184,7 +192,10 @@ def predict(
     run: Run,
     file: Annotated[
         str | None,
-        typer.Argument(metavar="FILE|-", help="Text with one sentence a line, plain or .gz; - is standard input."),
+        typer.Argument(
+            metavar="FILE|-",
+            help="Text with a sentence a line, or an .npz or .jsonl file, plain or .gz; - is standard input.",
+        ),
     ] = None,
     text: Annotated[
         list[str] | None, typer.Option(metavar="SENTENCE", help="A sentence; may be given several times.")
@@ -193,42 +204,34 @@ def predict(
     tokenizer: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="What cuts a line into tokens (whitespace, words), instead of the model's own."
+            metavar="NAME",
+            help="What cuts a line into tokens (whitespace, words, characters), instead of the model's own.",
         ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="File to write to; it is there when it is complete.")
     ] = None,
 ) -> None:
-    """Tag sentences, a file's lines or standard input."""
-    from seqtag.data.coerce import as_sequences
+    """Label sentences, a file's lines or standard input.
+
+    A tagger marks what it finds. A classifier writes label, probability and text, a tab between them. Sequences of
+    numbers come from an .npz file, or each on a line as {"frames": [[0.1, 0.2], ...]}, where null is a missing value; a
+    tagger writes the label of each frame.
+    """
+    from seqtag.cli._answers import writer_of
+    from seqtag.cli._inputs import sequences_of
     from seqtag.predictor import Predictor
 
     if (file is None) == (not text):
         raise typer.BadParameter("give a file, - for standard input, or --text once or more often.")
     with contextlib.ExitStack() as stack:
         predictor = stack.enter_context(Predictor.load(run))
-        blocks = [text] if file is None else arriving_lines(stack.enter_context(open_input(file)), file)
+        written = writer_of(predictor, format.value)
+        blocks = stack.enter_context(sequences_of(predictor, file, text or (), tokenizer))
         out = stack.enter_context(open_output(output))
-        write = _writer(predictor, format, color=wants_color(out))
         for block in blocks:
-            for sequence in predictor.stream(as_sequences(block, tokenizer=tokenizer or predictor.tokenizer)):
-                out.write(write(sequence))
+            out.writelines(written(predictor, block, wants_color(out)))
             out.flush()
-
-
-def _writer(predictor: Predictor, format: Output, color: bool) -> Callable[[Sequence], str]:
-    """Return the function that writes a labelled sequence."""
-    from seqtag import render
-    from seqtag.data.schemes import SCHEMES
-
-    if format is Output.conll:
-        return lambda sequence: render.to_columns(sequence) + "\n"
-    if format is Output.jsonl:
-        return lambda sequence: render.to_json(sequence, predictor.spans(sequence)) + "\n"
-    if SCHEMES[predictor.scheme].has_spans:
-        return lambda sequence: render.to_text(sequence, predictor.spans(sequence), color=color) + "\n"
-    return lambda sequence: render.to_text(sequence, color=color) + "\n"
 
 
 @app.command(epilog=examples("seqtag check configs/conll2000.yaml --set data.dev=0.2"))
@@ -242,10 +245,10 @@ def check(config: ConfigFile, set_: Sets = None) -> None:
 
     settings = load_config(config, set_ or ())
     experiment.check_output(settings.output)
-    corpora = experiment.read_corpora(settings.data)
-    tell(experiment.summary(corpora) + "\n")
-    experiment.warn_of_unseen(corpora)
-    experiment.check_columns(settings, corpora)
+    corpora = experiment.read_corpora(settings.data, settings.task)
+    tell(experiment.summary(corpora, settings.task) + "\n")
+    experiment.warn_of_unseen(corpora, settings.task)
+    experiment.check_encoders(settings, corpora)
     show(settings.to_yaml().rstrip())
 
 

@@ -20,7 +20,7 @@ from seqtag.data.encoders import parse_choice
 from seqtag.errors import ConfigError, near_name
 from seqtag.params import Field, Param
 
-__all__ = ["TASKS", "Config", "Data", "json_schema", "load_config", "parse_config", "parse_data"]
+__all__ = ["TASKS", "Config", "Data", "json_schema", "load_config", "parse_config", "parse_data", "parse_options"]
 
 SECTIONS = ("task", "data", *GROUPS, "output", "seed")
 
@@ -104,6 +104,21 @@ def parse_data(text: str, name: str = "config.yaml") -> Data:
     return data
 
 
+def parse_options(assignments: Iterable[str]) -> dict[str, Any]:
+    """Read options of a reader that are written as ``text=review``; what stands behind ``=`` is read as YAML.
+
+    Raises
+    ------
+    ConfigError
+        If one is not written so. Whether a reader has such options is not looked at.
+    """
+    document = _yaml.parse("", "options")
+    for assignment in assignments:
+        document.override(assignment)
+    document.finish()
+    return document.value
+
+
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of a configuration, for editors."""
     from seqtag.config._json_schema import schema_of_configuration
@@ -118,7 +133,7 @@ def _config_of(document: Document) -> Config:
     elsewhere = {name: f"Write it as {group}.{name}." for group in GROUPS for name in groups.get(group, {})}
     refuse_unknown(document, (), document.value, SECTIONS, elsewhere | {"random_state": "Write it as seed."})
     data = data_of(document)
-    model, training = (_parameters(document, group, groups.get(group), elsewhere) for group in GROUPS)
+    model, training = (_parameters(document, task, group, groups.get(group), elsewhere) for group in GROUPS)
     output = value_of(document, ("output",), document.value, _output_field(document.name))
     seed = (
         value_of(document, ("seed",), document.value, replace(groups["run"]["random_state"], name="seed"))
@@ -138,16 +153,28 @@ def _task(document: Document) -> str:
 
 
 def _parameters(
-    document: Document, group: str, fields: Mapping[str, Field] | None, elsewhere: Mapping[str, str]
+    document: Document, task: str, group: str, fields: Mapping[str, Field] | None, elsewhere: Mapping[str, str]
 ) -> dict[str, Any]:
     given = mapping_of(document, group)
     if given is None or fields is None:
         return {}
-    refuse_unknown(document, (group,), given, fields, elsewhere)
+    if not given.keys() <= fields.keys():
+        refuse_unknown(document, (group,), given, fields, {**_of_other_tasks(task), **elsewhere})
     values = {name: value_of(document, (group, name), given, field) for name, field in fields.items()}
     if isinstance(given.get("encoders"), list):
         _check_encoders(document, (group, "encoders"), given["encoders"])
     return values
+
+
+def _of_other_tasks(task: str) -> dict[str, str]:
+    """Return what to say of parameters that only another task has; it has to import the others' estimators."""
+    others = {other: grouped_fields(other) for other in TASKS if other != task}
+    return {
+        name: f"It belongs to task: {other}."
+        for other, groups in others.items()
+        for group in GROUPS
+        for name in groups[group]
+    }
 
 
 def _check_encoders(document: Document, path: tuple[str, str], choices: list[Any]) -> None:

@@ -17,6 +17,7 @@ from seqtag.registry import Registry
 TASKS: Registry[str] = Registry("task")
 """The estimators by task, as ``module:class``; a module is imported when its task is asked for."""
 TASKS.add("tagging", "seqtag.tasks.tagger:SequenceTagger")
+TASKS.add("classification", "seqtag.tasks.classifier:SequenceClassifier")
 
 GROUPS = ("model", "training")
 """The groups of parameters that have a section of their own."""

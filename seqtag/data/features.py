@@ -124,10 +124,10 @@ class Feature:
             If the sequence has no such column, vectors or frames, they have another width than what was learnt from,
             or a number lies so far from the others that float32 cannot hold its standardised value.
         """
-        if self.scaler is None and self.column is None:
-            return self.encode(ngrams(sequence.tokens, self.ngram))
-        if self.scaler is None:
+        if self.column is not None:
             return self.encode(column_of(sequence, self.column))
+        if self.scaler is None:
+            return self.encode(ngrams(sequence.tokens, self.ngram))
         if self.vectors is None and not len(sequence):
             return np.zeros((0, self.spec.width), np.float32)
         table = frames_of(sequence) if self.vectors is None else vectors_of(sequence, self.vectors)

@@ -1,18 +1,19 @@
 """A trained network as an ONNX graph of native recurrent nodes, which ONNX Runtime runs faster than a loop.
 
-The graph takes the arrays of a `seqtag.data.batching.Batch` and gives emissions only: a runtime computes every node
-of a graph, asked for or not, so the decoder stays outside.
+The graph takes the arrays of a `seqtag.data.batching.Batch` and gives emissions or logits only: a runtime computes
+every node of a graph, asked for or not, so the decoder stays outside.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from seqtag.errors import ConfigError
-from seqtag.nn.cells import CELLS, Cell
+from seqtag.export._poolings import POOLED
+from seqtag.nn.cells import CELLS, MERGES, Cell
 from seqtag.registry import Registry
 
 OPSET = 17
@@ -39,61 +40,100 @@ class GraphBuilder:
         import onnx
 
         name = f"constant_{len(self.constants)}"
-        array = np.ascontiguousarray(np.asarray(value, dtype))
+        array = np.asarray(value, dtype, order="C")
         self.constants.append(onnx.numpy_helper.from_array(array, name))
         return name
+
+    def scalar(self, value: int) -> str:
+        """Add a constant integer without an axis."""
+        return self.constant(value, np.int64)
 
     def ints(self, *values: int) -> str:
         """Add a constant vector of integers (shapes, axes)."""
         return self.constant(values, np.int64)
 
 
-def tagger_graph(model: Any) -> bytes:
-    """Write a `seqtag.nn.network.TaggerModel` as ONNX.
+def network_graph(model: Any) -> bytes:
+    """Write a `seqtag.nn.network.SequenceModel` as ONNX.
 
     Parameters
     ----------
-    model : TaggerModel
+    model : SequenceModel
         Built and trained.
 
     Returns
     -------
     bytes
-        A checked model of opset 17. Inputs are the batch's arrays, int32; the output is ``emissions``, float32,
-        (B, T, K).
+        A checked model of opset 17. Inputs are the batch's arrays, int32 or, of vectors, float32; the output, float32,
+        is ``emissions`` (B, T, K) of a tagger, ``logits`` (B, K) of a classifier.
     """
     graph = GraphBuilder()
     config = model.get_config()
+    states = _tokens(graph, model, config["features"])
+    states = graph.add("Transpose", [states], perm=[1, 0, 2])
+    states = stack(graph, model, config["stack"], states, "lengths")
+    states = graph.add("Transpose", [states], perm=[1, 0, 2])
+    return OUTPUTS[config["network"]](graph, model, config, states)
+
+
+def can_export(config: Mapping[str, Any]) -> bool:
+    """Tell whether ONNX has an operator for every cell of a network, those that read characters included."""
+    readers = {spec["model"] for spec in config["features"] if spec["kind"] == "chars"} - {"cnn"}
+    return all(CELLS[cell].onnx for cell in {config["stack"]["cell"], *readers})
+
+
+def _tokens(graph: GraphBuilder, model: Any, features: Sequence[Mapping[str, Any]]) -> str:
+    """Make the vector of each token, (B, T, D)."""
     by_type: list[str] = []
     by_token: list[str] = []
-    for spec in config["features"]:
-        vectors = FEATURES[spec["kind"]](graph, model.get_layer(f"{spec['name']}_vectors"), spec)
+    for spec in features:
+        vectors = FEATURES[spec["kind"]](graph, model, spec)
         (by_type if spec["level"] == "type" else by_token).append(vectors)
     parts = [graph.add("Gather", [_join(graph, by_type), "index"], axis=0)] if by_type else []
-    states = graph.add("Transpose", [_join(graph, parts + by_token)], perm=[1, 0, 2])
-    for depth in range(config["layers"]):
-        states = recurrent(graph, model.get_layer(f"recurrent_{depth}"), states, "lengths")
-    kernel, bias = model.get_layer("emissions").get_weights()
-    states = graph.add("Transpose", [states], perm=[1, 0, 2])
+    return _join(graph, parts + by_token)
+
+
+def _emissions(graph: GraphBuilder, model: Any, config: Mapping[str, Any], states: str) -> bytes:
+    return _finish(graph, config, _dense(graph, model, states, "emissions"), ["batch", "time", config["n_labels"]])
+
+
+def _logits(graph: GraphBuilder, model: Any, config: Mapping[str, Any], states: str) -> bytes:
+    pooled = POOLED[config["pooling"]](graph, model.get_layer("pooling"), states, "lengths")
+    return _finish(graph, config, _dense(graph, model, pooled, "logits"), ["batch", config["n_classes"]])
+
+
+OUTPUTS: Registry[Any] = Registry("network")
+OUTPUTS.add("tagger", _emissions)
+OUTPUTS.add("classifier", _logits)
+
+
+def _dense(graph: GraphBuilder, model: Any, states: str, name: str) -> str:
+    kernel, bias = model.get_layer(name).get_weights()
     scores = graph.add("MatMul", [states, graph.constant(kernel)])
-    graph.nodes.append(_named("Add", [scores, graph.constant(bias)], "emissions"))
-    return _finish(graph, config)
+    graph.nodes.append(_named("Add", [scores, graph.constant(bias)], name))
+    return name
 
 
-def embedded(graph: GraphBuilder, layer: Any, spec: dict[str, Any]) -> str:
+def embedded(graph: GraphBuilder, model: Any, spec: Mapping[str, Any]) -> str:
     """Look up the vectors of one or more ids a token and lay them side by side."""
-    (table,) = layer.get_weights()
+    (table,) = model.get_layer(f"{spec['name']}_vectors").get_weights()
     vectors = graph.add("Gather", [graph.constant(table), spec["name"]], axis=0)
     lead = (0,) if spec["level"] == "type" else (0, 0)
     return graph.add("Reshape", [vectors, graph.ints(*lead, spec["width"] * spec["dim"])])
 
 
-def spelled(graph: GraphBuilder, layer: Any, spec: dict[str, Any]) -> str:
+def given(graph: GraphBuilder, model: Any, spec: Mapping[str, Any]) -> str:
+    """Take numbers as they come."""
+    return spec["name"]
+
+
+def spelled(graph: GraphBuilder, model: Any, spec: Mapping[str, Any]) -> str:
     """Read characters as the layer does."""
+    layer = model.get_layer(f"{spec['name']}_vectors")
     return _convolved(graph, layer, spec) if spec["model"] == "cnn" else _read(graph, layer, spec)
 
 
-def _convolved(graph: GraphBuilder, layer: Any, spec: dict[str, Any]) -> str:
+def _convolved(graph: GraphBuilder, layer: Any, spec: Mapping[str, Any]) -> str:
     """Convolve embeddings as a sum of three table rows; padding's middle row keeps it from the maximum."""
     embeddings, kernel, bias = layer.get_weights()
     tables = np.einsum("cd,tdf->tcf", embeddings, kernel)
@@ -109,7 +149,7 @@ def _convolved(graph: GraphBuilder, layer: Any, spec: dict[str, Any]) -> str:
     return graph.add("Add", [best, graph.constant(bias)])
 
 
-def _read(graph: GraphBuilder, layer: Any, spec: dict[str, Any]) -> str:
+def _read(graph: GraphBuilder, layer: Any, spec: Mapping[str, Any]) -> str:
     """Both last hidden states of the characters' recurrent layer."""
     (table,) = layer.embed.get_weights()
     present = graph.add("Cast", [spec["name"]], to=9)
@@ -125,12 +165,57 @@ def _read(graph: GraphBuilder, layer: Any, spec: dict[str, Any]) -> str:
 FEATURES: Registry[Any] = Registry("feature kind")
 FEATURES.add("ids", embedded)
 FEATURES.add("chars", spelled)
+FEATURES.add("vectors", given)
 
 
-def recurrent(graph: GraphBuilder, layer: Any, steps: str, lengths: str, last: bool = False) -> str:
+def stack(
+    graph: GraphBuilder, model: Any, config: Mapping[str, Any], states: str, lengths: str, initial: str = "initial"
+) -> str:
+    """Add the layers that `seqtag.nn.stack.build_stack` put into a model.
+
+    Parameters
+    ----------
+    graph : GraphBuilder
+        Where to.
+    model : keras.Model
+        It holds the layers by their names.
+    config : mapping
+        The fields of `seqtag.nn.stack.Stack`.
+    states, lengths : str
+        Names of the inputs, time-major (T, B, D), and of the lengths, int32 (B,).
+    initial : str
+        Name of the given initial states, (B, layers, directions, states of the cell, H), where the stack takes them.
+
+    Returns
+    -------
+    str
+        Name of the output, time-major (T, B, width).
+    """
+    for depth in range(config["layers"]):
+        below = states
+        layer = model.get_layer(f"recurrent_{depth}")
+        before = ""
+        if config["initial_state"] == "given":
+            before = graph.add("Gather", [initial, graph.scalar(depth)], axis=1)
+        states = recurrent(graph, layer, states, lengths, before)
+        merge = MERGES[config["merge"]].onnx
+        if merge and len(layer.ways) == 2:
+            half = graph.add("Split", [states], outputs=2, axis=-1)
+            states = graph.add(merge, [half, f"{half}_1"])
+        if config["residual"] and depth:
+            states = graph.add("Add", [below, states])
+        if config["layer_norm"]:
+            norm = model.get_layer(f"norm_{depth}")
+            scale_and_shift = [graph.constant(weight) for weight in norm.get_weights()]
+            states = graph.add("LayerNormalization", [states, *scale_and_shift], axis=-1, epsilon=norm.epsilon)
+    return states
+
+
+def recurrent(graph: GraphBuilder, layer: Any, steps: str, lengths: str, initial: str = "", last: bool = False) -> str:
     """Add one recurrent layer as a native node, time-major (T, B, D) to (T, B, H or 2 H).
 
-    With ``last``, the last hidden states (directions, B, H) instead.
+    Given initial states ``initial`` are of the shape (B, directions, states of the cell, H). With ``last``, the last
+    hidden states (directions, B, H) are what is returned.
     """
     cell = CELLS[layer.cell]
     if cell.onnx is None:
@@ -140,13 +225,28 @@ def recurrent(graph: GraphBuilder, layer: Any, steps: str, lengths: str, last: b
     )
     weights = [graph.constant(np.stack(arrays)) for arrays in (kernels, recurrents, biases)]
     direction = {"both": "bidirectional", "forward": "forward", "backward": "reverse"}[layer.direction]
-    inputs = [steps, *weights, lengths]
+    inputs = [steps, *weights, lengths, *_initial(graph, layer, cell, lengths, initial)]
     options = {"direction": direction, "hidden_size": layer.units, **cell.onnx_attributes}
+    if cell.onnx_activations:
+        options["activations"] = list(cell.onnx_activations) * len(layer.ways)
     states = graph.add(cell.onnx, inputs, outputs=2, **options)
     if last:
         return f"{states}_1"
     states = graph.add("Transpose", [states], perm=[0, 2, 1, 3])  # (T, B, directions, H)
     return graph.add("Reshape", [states, graph.ints(0, 0, layer.units * len(layer.ways))])
+
+
+def _initial(graph: GraphBuilder, layer: Any, cell: Cell, lengths: str, initial: str) -> list[str]:
+    """Add the initial states as ONNX wants them, an array (directions, B, H) a state; none where they are zero."""
+    if layer.initial_state == "given":
+        states = [graph.add("Gather", [initial, graph.scalar(k)], axis=2) for k in range(cell.states)]
+        return [graph.add("Transpose", [state], perm=[1, 0, 2]) for state in states]
+    if layer.initial_state == "learned":
+        rows = np.stack([layer.learned[way].numpy() for way in layer.ways])  # (directions, states, H)
+        batch = graph.add("Shape", [lengths])
+        shape = graph.add("Concat", [graph.ints(1), batch, graph.ints(1)], axis=0)
+        return [graph.add("Expand", [graph.constant(rows[:, k, None]), shape]) for k in range(cell.states)]
+    return []
 
 
 def _onnx_weights(cell: Cell, weights: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -172,17 +272,20 @@ def _named(op: str, inputs: list[str], output: str) -> Any:
     return onnx.helper.make_node(op, inputs, [output], name=output)
 
 
-def _finish(graph: GraphBuilder, config: dict[str, Any]) -> bytes:
+def _finish(graph: GraphBuilder, config: Mapping[str, Any], output: str, shape: list[Any]) -> bytes:
     import onnx
 
     info = onnx.helper.make_tensor_value_info
     int32, float32 = onnx.TensorProto.INT32, onnx.TensorProto.FLOAT
-    inputs = [info("index", int32, ["batch", "time"]), info("lengths", int32, ["batch"])]
+    inputs = [info("lengths", int32, ["batch"])]
+    if any(spec["level"] == "type" for spec in config["features"]):
+        inputs.append(info("index", int32, ["batch", "time"]))
     for spec in config["features"]:
         lead = ["types"] if spec["level"] == "type" else ["batch", "time"]
-        inputs.append(info(spec["name"], int32, [*lead, "chars" if spec["kind"] == "chars" else spec["width"]]))
-    outputs = [info("emissions", float32, ["batch", "time", config["n_labels"]])]
-    body = onnx.helper.make_graph(graph.nodes, "seqtag_tagger", inputs, outputs, graph.constants)
+        width = "chars" if spec["kind"] == "chars" else spec["width"]
+        inputs.append(info(spec["name"], float32 if spec["kind"] == "vectors" else int32, [*lead, width]))
+    outputs = [info(output, float32, shape)]
+    body = onnx.helper.make_graph(graph.nodes, f"seqtag_{config['network']}", inputs, outputs, graph.constants)
     model = onnx.helper.make_model(body, opset_imports=[onnx.helper.make_opsetid("", OPSET)], producer_name="seqtag")
     model.ir_version = 8  # the oldest that opset 17 admits, so that older runtimes read it
     onnx.checker.check_model(model, full_check=True)

@@ -144,7 +144,8 @@ def log_loss(probabilities: ArrayLike, targets: ArrayLike, weights: ArrayLike | 
     likelihood = np.clip(_of_truth(values, gold), margin, 1 - margin)
     if not likelihood.size:
         return 0.0
-    return float(np.average(-np.log(likelihood).reshape(len(likelihood), -1).mean(axis=1), weights=weights))
+    losses = -np.log(likelihood).reshape(len(likelihood), -1).mean(axis=1)
+    return float(np.average(losses, weights=None if weights is None else np.asarray(weights)))
 
 
 def brier_score(probabilities: ArrayLike, targets: ArrayLike) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from seqtag.nn.cells import DIRECTIONS
 from seqtag.nn.crf import CRF
 from seqtag.nn.recurrent import sequence_mask
 
@@ -44,6 +45,48 @@ class SoftmaxHead(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("seqtag")
+class ClassHead(keras.layers.Layer):
+    """One class a sequence (softmax), or any number of them (a sigmoid each): loss is the cross-entropy a sequence.
+
+    Parameters
+    ----------
+    multi_label : bool
+        Whether each class is decided by itself; targets are then 0 or 1 for each.
+    smoothing : float
+        Share of a target that is spread over all classes.
+    """
+
+    def __init__(self, multi_label: bool = False, smoothing: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.multi_label = multi_label
+        self.smoothing = smoothing
+
+    def call(self, logits: Any) -> Any:
+        """Return the logits as they are."""
+        return logits
+
+    def compute_output_shape(self, logits_shape: Any) -> Any:
+        """Return the shape of the logits."""
+        return logits_shape
+
+    def loss(self, logits: Any, targets: Any, lengths: Any, weights: Any) -> Any:
+        """Return the weighted mean loss of a batch: targets (B,) ids, or (B, K) of 0 and 1; weights (B,)."""
+        if self.multi_label:
+            smoothed = ops.cast(targets, logits.dtype) * (1.0 - self.smoothing) + 0.5 * self.smoothing
+            losses = ops.sum(ops.binary_crossentropy(smoothed, logits, from_logits=True), axis=-1)
+        else:
+            losses = ops.sparse_categorical_crossentropy(targets, logits, from_logits=True)
+            if self.smoothing:
+                spread = -ops.mean(ops.log_softmax(logits, axis=-1), axis=-1)
+                losses = losses * (1.0 - self.smoothing) + spread * self.smoothing
+        return ops.mean(losses if weights is None else losses * weights)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return super().get_config() | {"multi_label": self.multi_label, "smoothing": self.smoothing}
+
+
+@keras.saving.register_keras_serializable("seqtag")
 class NeighbourWords(keras.layers.Layer):
     """An auxiliary loss: the forward state predicts the next word, the backward state the previous one (Rei, 2017).
 
@@ -55,22 +98,22 @@ class NeighbourWords(keras.layers.Layer):
     ----------
     size : int
         Size of the word vocabulary.
-    both : bool
-        Whether the states are a forward and a backward half, or forward alone.
+    direction : {"both", "forward", "backward"}
+        Whether the states are a forward and a backward half, or one of them alone.
     seed : int
         Seeds the initial weights.
     """
 
-    def __init__(self, size: int, both: bool = True, seed: int = 0, **kwargs: Any) -> None:
+    def __init__(self, size: int, direction: str = "both", seed: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.size = size
-        self.both = both
+        self.direction = direction
         self.seed = seed
         self.supports_jit = False
 
     def build(self, states_shape: Any, ids_shape: Any, vectors_shape: Any, *others: Any, **named: Any) -> None:
         """Make the projections to the embeddings' width, the words' frequencies and the loss's strength."""
-        shares = 2 if self.both else 1
+        shares = len(DIRECTIONS[self.direction])
         shape = (shares, states_shape[-1] // shares, vectors_shape[-1])
         glorot = keras.initializers.GlorotUniform(seed=self.seed)
         self.kernel = self.add_weight(shape=shape, initializer=glorot, name="kernel")
@@ -93,16 +136,15 @@ class NeighbourWords(keras.layers.Layer):
         """Return the mean negative log-likelihood a predicted word."""
         pairs = sequence_mask(lengths - 1, ops.shape(index)[1] - 1, states.dtype)
         correction = self.candidate_bias(ids, ops.sum(lengths))
-        halves = ops.split(states, 2, axis=-1) if self.both else [states]
-        views = [(halves[0][:, :-1], index[:, 1:])]
-        if self.both:
-            views.append((halves[1][:, 1:], index[:, :-1]))
+        ways = DIRECTIONS[self.direction]
         total = 0.0
-        for way, (seen, target) in enumerate(views):
-            logits = ops.matmul(ops.matmul(seen, self.kernel[way]) + self.bias[way], ops.transpose(vectors))
+        for i, (way, half) in enumerate(zip(ways, ops.split(states, len(ways), axis=-1), strict=True)):
+            forward = way == "forward"
+            seen, target = (half[:, :-1], index[:, 1:]) if forward else (half[:, 1:], index[:, :-1])
+            logits = ops.matmul(ops.matmul(seen, self.kernel[i]) + self.bias[i], ops.transpose(vectors))
             losses = ops.sparse_categorical_crossentropy(target, logits + correction, from_logits=True)
             total = total + ops.sum(losses * pairs)
-        return total / ops.maximum(ops.sum(pairs) * len(views), 1.0)
+        return total / ops.maximum(ops.sum(pairs) * len(ways), 1.0)
 
     def candidate_bias(self, ids: Any, n_tokens: Any) -> Any:
         """Return minus log(p(the batch holds the word) x its number among the candidates), shape (U,)."""
@@ -112,4 +154,4 @@ class NeighbourWords(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        return super().get_config() | {"size": self.size, "both": self.both, "seed": self.seed}
+        return super().get_config() | {"size": self.size, "direction": self.direction, "seed": self.seed}

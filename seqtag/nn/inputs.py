@@ -11,7 +11,7 @@ from seqtag.data.encoders import FeatureSpec
 from seqtag.data.lookup import PADDING, UNKNOWN
 from seqtag.errors import ConfigError, near_name
 from seqtag.nn.cells import CELLS
-from seqtag.nn.recurrent import Recurrent, sequence_mask
+from seqtag.nn.recurrent import Recurrent, at_places, sequence_mask
 from seqtag.registry import Registry
 
 
@@ -149,7 +149,7 @@ class CharacterRNN(keras.layers.Layer):
         lengths = ops.sum(ops.cast(ids != PADDING, "int32"), axis=1)
         states = self.read(self.embed(ids), lengths)
         half = self.filters // 2
-        last = ops.take_along_axis(states, ops.maximum(lengths - 1, 0)[:, None, None], axis=1)[:, 0]
+        last = at_places(states, ops.maximum(lengths - 1, 0)[:, None])[:, 0]
         return ops.concatenate([last[:, :half], states[:, 0, half:]], axis=-1)
 
     def compute_output_shape(self, ids_shape: Any) -> tuple[int | None, ...]:
@@ -212,6 +212,12 @@ def embed_chars(spec: FeatureSpec, ids: Any, seed: int) -> Any:
     return CharacterRNN(spec.size, spec.dim, spec.filters, spec.model, seed, name=f"{spec.name}_vectors")(ids)
 
 
+def take_vectors(spec: FeatureSpec, vectors: Any, seed: int) -> Any:
+    """Take numbers as they come: (B, T, width)."""
+    return vectors
+
+
 BLOCKS: Registry[Any] = Registry("feature kind")
 BLOCKS.add("ids", embed_ids)
 BLOCKS.add("chars", embed_chars)
+BLOCKS.add("vectors", take_vectors)

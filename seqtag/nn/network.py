@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import keras
@@ -13,41 +13,46 @@ import numpy as np
 from seqtag.data.encoders import FeatureSpec
 from seqtag.errors import BundleError
 from seqtag.nn.decoders import DECODERS
-from seqtag.nn.heads import NeighbourWords
+from seqtag.nn.heads import ClassHead, NeighbourWords
 from seqtag.nn.inputs import BLOCKS, Place
-from seqtag.nn.recurrent import Recurrent
+from seqtag.nn.pooling import POOLINGS
+from seqtag.nn.stack import DEFAULT_STACK, Stack, build_stack
+from seqtag.registry import Registry
 
 
 @keras.saving.register_keras_serializable("seqtag")
-class TaggerModel(keras.Model):
-    """A tagger: a dict of arrays in (`seqtag.data.batching.Batch`), emissions (B, T, K) out.
+class SequenceModel(keras.Model):
+    """A network over sequences: a dict of arrays in (`seqtag.data.batching.Batch`), scores out.
 
     It owns its loss, so ``model.compile("adam"); model.fit(batches)`` trains it, where a batch is
-    ``(inputs, labels)`` or ``(inputs, labels, weights)``. `build_tagger` makes it.
+    ``(inputs, targets)`` or ``(inputs, targets, weights)``. `build_tagger` and `build_classifier` make it.
 
     Parameters
     ----------
     inputs : dict of str to KerasTensor
         The batch's arrays.
     outputs : KerasTensor
-        Emissions, from the head.
+        Emissions (B, T, K) or logits (B, K), from the head.
     head : keras.layers.Layer
-        Made by an entry of `seqtag.nn.decoders.DECODERS`; asked for the loss.
+        Asked for the loss: ``head.loss(outputs, targets, lengths, weights)``.
     auxiliary : NeighbourWords or None
         The layer whose loss is added in training.
+    network : str
+        The name in `BUILDERS` of what built it.
     arguments : dict
-        What `build_tagger` was called with.
+        What it was called with.
     """
 
     def __init__(
-        self, inputs: dict[str, Any], outputs: Any, head: Any, auxiliary: Any, arguments: dict[str, Any]
+        self, inputs: dict[str, Any], outputs: Any, head: Any, auxiliary: Any, network: str, arguments: dict[str, Any]
     ) -> None:
         # A name that Keras gives would count the models of this process, and two equal runs save two manifests.
-        super().__init__(inputs=inputs, outputs=outputs, name="tagger")
+        super().__init__(inputs=inputs, outputs=outputs, name=network)
         self.head = head
         self.auxiliary = auxiliary
         self.supports_jit = False
-        self._arguments = json.dumps(arguments)  # as text: Keras would wrap a dict into one that cannot be pickled
+        # As text: Keras would wrap a dict into one that cannot be pickled.
+        self._arguments = json.dumps({"network": network, **arguments})
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
@@ -59,31 +64,34 @@ class TaggerModel(keras.Model):
         return loss
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments of `build_tagger`, in JSON's types."""
+        """Return the name in `BUILDERS` and its arguments, in JSON's types."""
         return json.loads(self._arguments)
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> keras.Model:
         """Build the model that `get_config` described."""
-        features = [FeatureSpec(**spec) for spec in config["features"]]
-        return build_tagger(**config | {"features": features})
+        arguments = dict(config)
+        build = BUILDERS[arguments.pop("network")]
+        arguments["features"] = [FeatureSpec(**spec) for spec in arguments["features"]]
+        return build(**arguments | {"stack": Stack(**arguments["stack"])})
 
 
+BUILDERS: Registry[Callable[..., keras.Model]] = Registry("network")
+
+
+@BUILDERS.register("tagger")
 def build_tagger(
     features: Sequence[FeatureSpec],
     n_labels: int,
     *,
-    cell: str = "lstm",
-    units: int = 200,
-    layers: int = 1,
-    bidirectional: bool = True,
+    stack: Stack = DEFAULT_STACK,
     decoder: str = "crf",
     dropout: float = 0.4,
     neighbour_words: bool = False,
     allowed: dict[str, Any] | None = None,
     seed: int = 0,
 ) -> keras.Model:
-    """Build a tagger.
+    """Build a tagger: tokens, recurrent stack, a score for each label at each token.
 
     Parameters
     ----------
@@ -91,19 +99,12 @@ def build_tagger(
         The inputs, as fitted encoders state them.
     n_labels : int
         Number of labels K.
-    cell : str
-        Name of `seqtag.nn.cells.CELLS`.
-    units : int
-        Width of the hidden state of one direction.
-    layers : int
-        Depth of the stack.
-    bidirectional : bool
-        Whether each layer also sees the future.
+    stack : Stack
+        The recurrent layers.
     decoder : str
         Name of `seqtag.nn.decoders.DECODERS`.
     dropout : float
-        Rate of the variational dropout (one mask a sequence; Gal and Ghahramani, 2016) before, between and after the
-        layers.
+        Rate of the variational dropout (one mask a sequence; Gal and Ghahramani, 2016) before and after the stack.
     neighbour_words : bool
         Whether the first layer's states also predict the neighbouring words in training, where words are an input.
     allowed : dict, optional
@@ -114,49 +115,142 @@ def build_tagger(
     Returns
     -------
     keras.Model
+        With the output emissions (B, T, K).
     """
-    arguments = locals() | {"features": [asdict(spec) for spec in features]}  # before any other local is there
+    arguments = {
+        "features": [asdict(spec) for spec in features],
+        "n_labels": n_labels,
+        "stack": asdict(stack),
+        "decoder": decoder,
+        "dropout": dropout,
+        "neighbour_words": neighbour_words,
+        "allowed": allowed,
+        "seed": seed,
+    }
     seeds = _seeds(seed)
+    reading = _read(features, stack, dropout, neighbour_words, seeds)
+    states = _drop(reading.states, dropout, next(seeds), "states_dropout")
+    emissions = _scores(states, n_labels, next(seeds), "emissions")
+    head = DECODERS[decoder](allowed or {})
+    return SequenceModel(reading.inputs, head(emissions), head, reading.auxiliary, "tagger", arguments)
 
+
+@BUILDERS.register("classifier")
+def build_classifier(
+    features: Sequence[FeatureSpec],
+    n_classes: int,
+    *,
+    stack: Stack = DEFAULT_STACK,
+    pooling: str = "max",
+    multi_label: bool = False,
+    dropout: float = 0.4,
+    label_smoothing: float = 0.0,
+    neighbour_words: bool = False,
+    seed: int = 0,
+) -> keras.Model:
+    """Build a classifier: tokens, recurrent stack, one vector a sequence, a score for each class.
+
+    Parameters
+    ----------
+    features : sequence of FeatureSpec
+        The inputs, as fitted encoders state them.
+    n_classes : int
+        Number of classes K.
+    stack : Stack
+        The recurrent layers.
+    pooling : str
+        Name of `seqtag.nn.pooling.POOLINGS`.
+    multi_label : bool
+        Whether each class is decided by itself.
+    dropout : float
+        Rate of the dropout: variational before the stack, of single units behind the pooling.
+    label_smoothing : float
+        Share of a target that is spread over all classes (Szegedy et al., 2016).
+    neighbour_words : bool
+        Whether the first layer's states also predict the neighbouring words in training, where words are an input.
+    seed : int
+        Seeds the initial weights and the dropout.
+
+    Returns
+    -------
+    keras.Model
+        With the output logits (B, K).
+    """
+    arguments = {
+        "features": [asdict(spec) for spec in features],
+        "n_classes": n_classes,
+        "stack": asdict(stack),
+        "pooling": pooling,
+        "multi_label": multi_label,
+        "dropout": dropout,
+        "label_smoothing": label_smoothing,
+        "neighbour_words": neighbour_words,
+        "seed": seed,
+    }
+    seeds = _seeds(seed)
+    reading = _read(features, stack, dropout, neighbour_words, seeds)
+    pooled = POOLINGS[pooling](stack.ends, next(seeds))(reading.states, reading.inputs["lengths"])
+    if dropout:
+        pooled = keras.layers.Dropout(dropout, seed=next(seeds), name="pooled_dropout")(pooled)
+    logits = _scores(pooled, n_classes, next(seeds), "logits")
+    head = ClassHead(multi_label, label_smoothing, name="head")
+    return SequenceModel(reading.inputs, head(logits), head, reading.auxiliary, "classifier", arguments)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What all networks begin with: the inputs, read by the recurrent stack."""
+
+    inputs: dict[str, Any]
+    states: Any
+    auxiliary: NeighbourWords | None
+
+
+def _read(
+    features: Sequence[FeatureSpec], stack: Stack, dropout: float, neighbour_words: bool, seeds: Iterator[int]
+) -> _Reading:
     # === Inputs ===
-    index = keras.Input((None,), dtype="int32", name="index")
     lengths = keras.Input((), dtype="int32", name="lengths")
-    inputs = {spec.name: _input(spec) for spec in features} | {"index": index, "lengths": lengths}
+    inputs = {spec.name: _input(spec, stack.steps) for spec in features} | {"lengths": lengths}
+    if any(spec.level == "type" for spec in features):
+        inputs["index"] = keras.Input((stack.steps,), dtype="int32", name="index")
+    if stack.initial_state == "given":
+        inputs["initial"] = keras.Input(stack.initial_shape, name="initial")
 
     # === Tokens to vectors: distinct tokens once, then laid out; columns a place ===
     vectors = {spec.name: BLOCKS[spec.kind](spec, inputs[spec.name], next(seeds)) for spec in features}
     by_type = [vectors[spec.name] for spec in features if spec.level == "type"]
-    parts = [Place(name="place")(_join(by_type, "types"), index, lengths)] if by_type else []
+    parts = [Place(name="place")(_join(by_type, "types"), inputs["index"], lengths)] if by_type else []
     parts += [vectors[spec.name] for spec in features if spec.level == "token"]
-    states = _drop(_join(parts, "tokens"), dropout, next(seeds), "tokens_dropout")
+    are_numbers = [False] * bool(by_type) + [spec.kind == "vectors" for spec in features if spec.level == "token"]
+    states = _drop_learned(parts, are_numbers, dropout, next(seeds))
 
     # === The recurrent stack ===
-    direction = "both" if bidirectional else "forward"
-    words = next((spec for spec in features if spec.name == "words"), None)
     auxiliary = None
-    for depth in range(layers):
-        if depth:
-            states = _drop(states, dropout, next(seeds), f"dropout_{depth}")
-        states = Recurrent(cell, units, direction, next(seeds), name=f"recurrent_{depth}")(states, lengths)
-        if depth == 0 and neighbour_words and words is not None:
-            auxiliary = NeighbourWords(words.size, bidirectional, next(seeds), name="neighbour_words")
-            # A rare word that was dropped has the unknown's vector here and is still a candidate of its own: merging
-            # all of them into one candidate was measured to be worse.
-            states = auxiliary(states, inputs["words"], vectors["words"], index, lengths)
+    words = next((spec for spec in features if spec.name == "words"), None) if neighbour_words else None
 
-    # === The head ===
-    states = _drop(states, dropout, next(seeds), "states_dropout")
-    glorot = keras.initializers.GlorotUniform(seed=next(seeds))
-    emissions = keras.layers.Dense(n_labels, kernel_initializer=glorot, name="emissions")(states)
-    head = DECODERS[decoder](allowed or {})
-    return TaggerModel(inputs, head(emissions), head, auxiliary, arguments)
+    def predict_neighbours(states: Any) -> Any:
+        nonlocal auxiliary
+        if words is None:
+            return states
+        auxiliary = NeighbourWords(words.size, stack.direction, next(seeds), name="neighbour_words")
+        # A rare word that was dropped has the unknown's vector here and is still a candidate of its own: merging
+        # all of them into one candidate was measured to be worse.
+        return auxiliary(states, inputs["words"], vectors["words"], inputs["index"], lengths)
+
+    states = build_stack(stack, states, lengths, seeds, initial=inputs.get("initial"), after_first=predict_neighbours)
+    return _Reading(inputs, states, auxiliary)
 
 
-def _input(spec: FeatureSpec) -> Any:
+def _input(spec: FeatureSpec, steps: int | None) -> Any:
     shape: tuple[int | None, ...] = (None,) if spec.kind == "chars" else (spec.width,)
     if spec.level == "token":
-        shape = (None, *shape)
-    return keras.Input(shape, dtype="int32", name=spec.name)
+        shape = (steps, *shape)
+    return keras.Input(shape, dtype="float32" if spec.kind == "vectors" else "int32", name=spec.name)
+
+
+def _scores(states: Any, n: int, seed: int, name: str) -> Any:
+    return keras.layers.Dense(n, kernel_initializer=keras.initializers.GlorotUniform(seed=seed), name=name)(states)
 
 
 def _join(parts: list[Any], name: str) -> Any:
@@ -167,7 +261,21 @@ def _drop(states: Any, rate: float, seed: int, name: str) -> Any:
     return keras.layers.SpatialDropout1D(rate, seed=seed, name=name)(states) if rate else states
 
 
-def _seeds(seed: int):
+def _drop_learned(parts: list[Any], are_numbers: list[bool], rate: float, seed: int) -> Any:
+    """Join the parts of the tokens' vectors; drop what was learned, not what was measured.
+
+    Of a few measurements none can be spared: with them dropped, digits read by rows were measured to be worse.
+    """
+    if not any(are_numbers):
+        return _drop(_join(parts, "tokens"), rate, seed, "tokens_dropout")
+    kept = [
+        part if is_number else _drop(part, rate, seed + i, f"tokens_dropout_{i}")
+        for i, (part, is_number) in enumerate(zip(parts, are_numbers, strict=True))
+    ]
+    return _join(kept, "tokens")
+
+
+def _seeds(seed: int) -> Iterator[int]:
     rng = np.random.default_rng(seed)
     while True:
         yield int(rng.integers(2**31 - 8))
@@ -186,7 +294,7 @@ def restore(config: dict[str, Any], weights: dict[str, np.ndarray]) -> keras.Mod
     BundleError
         If a weight is missing or has another shape.
     """
-    model = TaggerModel.from_config(config)
+    model = SequenceModel.from_config(config)
     expected = named_weights(model)
     for name, value in expected.items():
         if name not in weights or weights[name].shape != value.shape:

@@ -219,7 +219,16 @@ def reverse(values: Any, lengths: Any) -> Any:
     steps = ops.arange(ops.shape(values)[1], dtype="int32")
     lengths = ops.expand_dims(ops.cast(lengths, "int32"), -1)
     order = ops.where(steps < lengths, lengths - 1 - steps, steps)
-    return ops.take_along_axis(values, ops.expand_dims(order, -1), axis=1)
+    return at_places(values, order)
+
+
+def at_places(values: Any, places: Any) -> Any:
+    """Return what stands at places (B, N) of values (B, T, D), shape (B, N, D)."""
+    # Not `ops.take_along_axis`, whose 64-bit indices TensorFlow's CPU kernels complain of.
+    batch, time = ops.shape(values)[0], ops.shape(values)[1]
+    rows = ops.reshape(values, (-1, values.shape[-1]))
+    begins = ops.expand_dims(ops.arange(batch, dtype="int32") * time, -1)
+    return ops.take(rows, begins + places, axis=0)
 
 
 def sequence_mask(lengths: Any, width: Any, dtype: Any = "bool") -> Any:

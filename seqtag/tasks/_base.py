@@ -2,26 +2,54 @@
 
 from __future__ import annotations
 
-import platform
-from importlib.metadata import PackageNotFoundError, version
+import time
+from collections.abc import Iterable
+from collections.abc import Sequence as SequenceOf
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
+import numpy as np
+import sklearn.exceptions
 from sklearn.base import BaseEstimator
 
-import seqtag
 from seqtag.bundle import Bundle
-from seqtag.errors import BundleError, NotFittedError
+from seqtag.data.batching import EncodedCorpus, bucket, padded_share
+from seqtag.data.coerce import as_sequences
+from seqtag.data.corpus import Corpus, Sequence
+from seqtag.data.encoders import Feature, default_encoders, fit_encoders
+from seqtag.errors import BundleError, DataError, NotFittedError, ParameterError
 from seqtag.params import schema
 from seqtag.predictor import Predictor
+from seqtag.tasks._facts import plain
+from seqtag.tasks._warm_start import WarmStart
+from seqtag.trace import Trace
 
-LIBRARIES = ("keras", "tensorflow", "numpy", "onnx", "onnxruntime", "scikit-learn")
+
+class TrainingData(Protocol):
+    """What an estimator learns from; `LabelledData` and `ClassifiedData` are such."""
+
+    @property
+    def sequences(self) -> tuple[Sequence, ...]:
+        """None of them empty."""
+
+    @property
+    def labels(self) -> list[Any]:
+        """What is learned to tell apart, in order."""
+
+    @property
+    def weights(self) -> Any:
+        """Weights as `EncodedCorpus` takes them, or None."""
+
+    def targets(self, labels: SequenceOf[Any]) -> Any:
+        """Return the ids of labels, as `EncodedCorpus` takes them."""
 
 
 class SequenceEstimator(BaseEstimator):
     """Base of the estimators: what ``fit`` learned is a `Bundle`, and a `Predictor` opened on it answers.
 
     So the estimator, a loaded model, the command line and a pickled copy run the same lines on the same bytes.
+
+    A subclass gives `_build`, `_score_on` and `_decoder_of`, and calls `_train` from its ``fit``.
     """
 
     task: str
@@ -48,6 +76,147 @@ class SequenceEstimator(BaseEstimator):
 
             self._model = restore(self.bundle_.manifest["network"], self.bundle_.arrays("weights.npz"))
         return self._model
+
+    def _ordered(self, labels: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return the labels in the order of their ids, from those that were there before and those that are new."""
+        return labels
+
+    def _build(self, features: tuple[Feature, ...], labels: SequenceOf[Any], data: Any, seed: int, stack: Any) -> Any:
+        """Return the network, not trained yet."""
+        raise NotImplementedError
+
+    def _score_on(self, model: Any, features: tuple[Feature, ...], labels: SequenceOf[Any], data: Any, dev: Any) -> Any:
+        """Return what gives the development score of the model as it stands, see `training.loop.fit`."""
+        raise NotImplementedError
+
+    def _decoder_of(self, model: Any, labels: SequenceOf[Any], data: Any, score: Any) -> Any:
+        """Return the decoder of the trained model; ``score`` is that of `_score_on`, or None."""
+        raise NotImplementedError
+
+    def _train(
+        self, data: TrainingData, dev: Any, seed: int, callbacks: SequenceOf[Any], metric: str, began: float
+    ) -> None:
+        """Fit the encoders, build the network, train it and keep what was learned."""
+        from seqtag.tasks._bundle import make_bundle
+
+        start = self._start()
+        choices = default_encoders(data.sequences) if self.encoders == "auto" else self.encoders
+        features = start.extend(fit_encoders(plain(choices), data.sequences))
+        labels = self._ordered(start.labels(data.labels))
+        stack = self._stack([*data.sequences, *(dev.sequences if dev is not None else ())])
+
+        from seqtag.training import loop  # only now: it starts TensorFlow, and what was wrong so far is told at once
+
+        model = self._build(features, labels, data, seed, stack)
+        start.copy_weights(model, features, labels)
+        _set_frequencies(model, features)
+        encoded = EncodedCorpus(features, data.sequences, data.targets(labels), data.weights)
+        settings = self._settings(encoded.n_tokens, seed)
+        score = None if dev is None else self._score_on(model, features, labels, data, dev)
+        shown = [*self._progress(metric), *callbacks]
+        history = loop.fit(model, encoded, settings, score=score, callbacks=shown)
+        groups = bucket(encoded.lengths, settings.batch_tokens, max_sequences=settings.batch_sequences)
+        facts = {
+            "padded_share": padded_share(encoded.lengths, groups),
+            "seconds": time.perf_counter() - began,
+            "train_tokens": encoded.n_tokens,
+            "train_sequences": len(encoded),
+            "development_sequences": 0 if dev is None else len(dev.sequences),
+            "metric": metric,
+            "seed": seed,
+        }
+        decoder = self._decoder_of(model, labels, data, score)
+        self._set_bundle(make_bundle(self, model, features, decoder, history, facts))
+        self._predictor, self._model = Predictor.from_bundle(self.bundle_), model
+
+    def _start(self) -> WarmStart:
+        """Return what training begins with: this estimator's own model, a saved one, or nothing."""
+        if self.warm_start and hasattr(self, "bundle_"):
+            return WarmStart.of(self.bundle_, self.task, "warm_start")
+        return WarmStart() if self.init_from is None else WarmStart.of(Bundle.read(self.init_from), self.task)
+
+    def _stack(self, sequences: SequenceOf[Sequence]) -> Any:
+        """Return the recurrent layers that the parameters stand for."""
+        from seqtag.nn.stack import Stack
+
+        if self.bidirectional and self.go_backwards:
+            raise ParameterError(
+                f"{type(self).__name__}: go_backwards must be False where bidirectional is True, which reads both ways."
+            )
+        one_way = "backward" if self.go_backwards else "forward"
+        return Stack(
+            cell=self.cell,
+            units=int(self.units),
+            layers=int(self.layers),
+            direction="both" if self.bidirectional else one_way,
+            merge=self.merge,
+            residual=self.residual,
+            layer_norm=self.layer_norm,
+            dropout=float(self.dropout),
+            initial_state=self.initial_state,
+            steps=_common_length(sequences) if self.unroll else None,
+        )
+
+    def _settings(self, n_tokens: int, seed: int) -> Any:
+        from seqtag.training.loop import Settings
+        from seqtag.training.schedule import auto_epochs
+
+        return Settings(
+            epochs=auto_epochs(n_tokens) if self.epochs == "auto" else int(self.epochs),
+            batch_tokens=self.batch_tokens,
+            batch_sequences=self.batch_sequences,
+            learning_rate=self.learning_rate,
+            warmup_steps=self.warmup_steps,
+            clip_norm=self.clip_norm,
+            averaging=self.averaging,
+            patience=self.patience,
+            neighbour_weight=self.neighbour_weight,
+            seed=seed,
+        )
+
+    def _progress(self, metric: str) -> list[Any]:
+        from seqtag.training.progress import LogEpochs, ProgressBar
+
+        return [[], [ProgressBar(metric)], [LogEpochs(metric)]][self.verbose]
+
+    def _seed(self) -> int:
+        drawn = np.random.SeedSequence().generate_state(1)[0]
+        return int(drawn if self.random_state is None else self.random_state)
+
+    @property
+    def history_(self) -> dict[str, Any]:
+        """Loss, score, seconds and tokens a second of each epoch, and the best epoch."""
+        self._check_fitted()
+        return self.bundle_.json("metrics.json")["history"]
+
+    @property
+    def n_tokens_(self) -> int:
+        """Tokens (or frames) trained on."""
+        self._check_fitted()
+        return int(self.bundle_.json("metrics.json")["train_tokens"])
+
+    def trace(self, X: Iterable[Any], *, influence: bool = True) -> list[Trace]:
+        """Return what the network kept in mind while it read each sequence.
+
+        Parameters
+        ----------
+        X : iterable
+            As for ``predict``.
+        influence : bool
+            Whether to take each input of a sequence away in turn and see what changes, for which the network reads as
+            many copies of it as it is long.
+
+        Returns
+        -------
+        list of seqtag.trace.Trace
+            Hidden states, gates, attention, probabilities and influence; `Trace.plot` draws them.
+        """
+        self._check_fitted()
+        return self.predictor_.trace(self._sequences(X), influence=influence)
+
+    def _sequences(self, X: Any) -> tuple[Sequence, ...]:
+        """Return X as sequences."""
+        return as_sequences(X, tokenizer=self.tokenizer)
 
     def save(self, path: str | Path) -> Path:
         """Write the model as a folder.
@@ -113,24 +282,43 @@ class SequenceEstimator(BaseEstimator):
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "bundle_"):
-            raise NotFittedError(f"this {type(self).__name__} is not fitted yet; call fit(X, y) first.")
+            raise _NotFittedError(f"this {type(self).__name__} is not fitted yet; call fit(X, y) first.")
 
 
-def environment() -> dict[str, str]:
-    """Return the versions a model was made with."""
-    found = {"python": platform.python_version(), "seqtag": seqtag.__version__}
-    for library in LIBRARIES:
-        try:
-            found[library] = version(library)
-        except PackageNotFoundError:
-            continue
-    return found
+class _NotFittedError(NotFittedError, sklearn.exceptions.NotFittedError):
+    """Caught by either name."""
 
 
-def plain(value: Any) -> Any:
-    """Turn tuples and NumPy's numbers into what JSON holds."""
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    return value.item() if hasattr(value, "dtype") else value
+def validation_pair(validation_data: Any) -> tuple[Any, Any]:
+    """Return X and y of what ``fit`` gets as ``validation_data``; y is None for a `Corpus`.
+
+    Raises
+    ------
+    DataError
+        If it is neither a pair nor a `Corpus`.
+    """
+    if isinstance(validation_data, Corpus):
+        return validation_data, None
+    if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
+        raise DataError(f"validation_data must be a pair (X, y) or a Corpus; got {type(validation_data).__name__}.")
+    return validation_data[0], validation_data[1]
+
+
+def _set_frequencies(model: Any, features: tuple[Feature, ...]) -> None:
+    """Tell the auxiliary loss, if there is one, how often each word occurs."""
+    if model.auxiliary is None:
+        return
+    words = next(feature for feature in features if feature.spec.name == "words")
+    counts = np.array(words.counts, np.float64)
+    model.auxiliary.frequencies.assign((counts / counts.sum()).astype(np.float32))
+
+
+def _common_length(sequences: SequenceOf[Sequence]) -> int:
+    """Return the length of all sequences, over which a loop can be written out."""
+    lengths = {len(sequence) for sequence in sequences}
+    if len(lengths) != 1:
+        raise DataError(
+            f"unroll=True needs sequences of one length; these have {min(lengths)} to {max(lengths)} tokens. "
+            "Set unroll=False: the loop computes the same."
+        )
+    return lengths.pop()

@@ -98,9 +98,9 @@ def _warn(sequences: tuple[Sequence, ...], broken: list[Any], scheme: str, inval
     )
 
 
-def hold_out(data: LabelledData, fraction: float, seed: int) -> tuple[LabelledData, tuple[Sequence, ...] | None]:
+def hold_out(data: LabelledData, fraction: float, seed: int) -> tuple[LabelledData, LabelledData | None]:
     """Hold a part of the training data out; a single sequence cannot be split."""
     order = np.random.default_rng(seed).permutation(len(data.sequences))
     size = min(max(1, round(len(order) * fraction)), len(order) - 1)
     held, kept = sorted(order[:size]), sorted(order[size:])
-    return data.select(kept), data.select(held).sequences or None
+    return data.select(kept), data.select(held) if held else None

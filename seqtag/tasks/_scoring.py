@@ -12,8 +12,9 @@ from seqtag.backends import KerasBackend
 from seqtag.data.batching import EncodedCorpus
 from seqtag.data.corpus import Sequence
 from seqtag.data.encoders import Feature
+from seqtag.decoders import TagDecoder
 from seqtag.decoding import constrain
-from seqtag.predictor import Decoder, run_batches
+from seqtag.predictor import run_batches
 
 
 class DevelopmentScore:
@@ -57,27 +58,18 @@ class DevelopmentScore:
         metrics.score(self._gold, self._gold, scheme)  # what cannot be scored is refused before training, not after
         self._encoded = EncodedCorpus(features, dev)
 
-    def __call__(self) -> float:
+    def __call__(self) -> tuple[float, float]:
         decoder = trained_decoder(self._model, self._labels, self._scheme, self._allowed)
         predicted: list[list[str]] = [[]] * len(self._gold)
         for place, row in run_batches(KerasBackend(self._model), self._encoded, decoder.best):
             predicted[place] = [self._labels[i] for i in row]
-        return metrics.score(self._gold, predicted, self._scheme)
+        return metrics.score(self._gold, predicted, self._scheme), 0.0
 
 
-def trained_decoder(model: Any, labels: SequenceOf[str], scheme: str, allowed: dict[str, np.ndarray]) -> Decoder:
+def trained_decoder(model: Any, labels: SequenceOf[str], scheme: str, allowed: dict[str, np.ndarray]) -> TagDecoder:
     """Take the decoder's scores from the head; a softmax head has the scheme's constraints alone."""
     if hasattr(model.head, "scores"):
         scores = [np.asarray(score) for score in model.head.scores()]
     else:
         scores = [constrain(allowed[name]) for name in ("transitions", "start", "end")]
-    return Decoder(tuple(labels), scheme, *(score.astype(np.float32) for score in scores))
-
-
-def set_frequencies(model: Any, features: tuple[Feature, ...]) -> None:
-    """Tell the auxiliary loss, if there is one, how often each word occurs."""
-    if model.auxiliary is None:
-        return
-    words = next(feature for feature in features if feature.spec.name == "words")
-    counts = np.array(words.counts, np.float64)
-    model.auxiliary.frequencies.assign((counts / counts.sum()).astype(np.float32))
+    return TagDecoder(tuple(labels), scheme, *(score.astype(np.float32) for score in scores))

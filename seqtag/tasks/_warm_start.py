@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as SequenceOf
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,17 @@ from seqtag.data.lookup import FIRST, Lookup
 from seqtag.errors import ConfigError
 
 AUXILIARY = "neighbour_words/"  # weights of the loss that only training has: either model may lack them
-NEEDED = "init_from needs the same network"
+FREE = (
+    "features",
+    "n_labels",
+    "n_classes",
+    "allowed",
+    "dropout",
+    "label_smoothing",
+    "neighbour_words",
+    "seed",
+    "steps",
+)
 REMEDY = "Give the parameters that the saved model was made with."
 
 
@@ -26,33 +37,44 @@ class WarmStart:
     ----------
     old : tuple of Feature
         Its encoders.
-    old_labels : tuple of str
+    old_labels : tuple
         Its labels.
     weights : dict of str to ndarray
         Its weights by path.
+    network : mapping
+        How its network was built.
+    parameter : str
+        What asked for it, as messages call it.
     """
 
     old: tuple[Feature, ...] = ()
-    old_labels: tuple[str, ...] = ()
+    old_labels: tuple[Any, ...] = ()
     weights: dict[str, np.ndarray] | None = None
+    network: Mapping[str, Any] = field(default_factory=dict)
+    parameter: str = "init_from"
 
     @classmethod
-    def of(cls, path: str | None) -> WarmStart:
-        """Read the model of a folder; None begins anew."""
-        if path is None:
-            return cls()
-        bundle = Bundle.read(path)
-        if bundle.manifest["task"] != "tagging":
-            raise ConfigError(f"init_from must name a saved tagger; {path} is of the task {bundle.manifest['task']!r}.")
-        features = tuple(Feature.from_dict(state) for state in bundle.json("vocabulary.json"))
-        return cls(features, tuple(bundle.manifest["labels"]), bundle.arrays("weights.npz"))
+    def of(cls, bundle: Bundle, task: str, parameter: str = "init_from") -> WarmStart:
+        """Begin with a model of the same task.
 
-    def labels(self, new: SequenceOf[str]) -> tuple[str, ...]:
+        Raises
+        ------
+        ConfigError
+            If it is of another one.
+        """
+        found = bundle.manifest["task"]
+        if found != task:
+            raise ConfigError(f"{parameter} needs a saved model of the task {task!r}; this one is of {found!r}.")
+        features = tuple(Feature.from_dict(state) for state in bundle.json("vocabulary.json"))
+        manifest = bundle.manifest
+        return cls(features, tuple(manifest["labels"]), bundle.arrays("weights.npz"), manifest["network"], parameter)
+
+    def labels(self, new: SequenceOf[Any]) -> tuple[Any, ...]:
         """Return the old labels, then those that are new."""
         return (*self.old_labels, *(label for label in new if label not in self.old_labels))
 
     def extend(self, new: tuple[Feature, ...]) -> tuple[Feature, ...]:
-        """Return the new encoders with the old tables kept at their ids.
+        """Return the new encoders with the old tables kept at their ids, and numbers scaled as they were.
 
         Raises
         ------
@@ -63,18 +85,20 @@ class WarmStart:
             return new
         before, after = ([_reading(feature) for feature in features] for features in (self.old, new))
         if before != after:
-            raise ConfigError(f"init_from needs the same encoders; the saved model has {before}, got {after}.")
+            raise ConfigError(f"{self.parameter} needs the same encoders; the saved model has {before}, got {after}.")
         return tuple(_extend(old, feature) for old, feature in zip(self.old, new, strict=True))
 
-    def copy_weights(self, model: Any, features: tuple[Feature, ...]) -> None:
+    def copy_weights(self, model: Any, features: tuple[Feature, ...], labels: SequenceOf[Any]) -> None:
         """Copy the old weights into a model built for the extended encoders and labels.
 
         Parameters
         ----------
         model : keras.Model
-            Built; its first labels are the old ones.
+            Built.
         features : tuple of Feature
             What `extend` gave.
+        labels : sequence
+            The labels by id, the old ones among them.
 
         Raises
         ------
@@ -83,36 +107,50 @@ class WarmStart:
         """
         if self.weights is None:
             return
+        needed = f"{self.parameter} needs the same network"
+        for name, before, after in _differences(self.network, model.get_config()):
+            raise ConfigError(f"{needed}; {name} is {before!r} in the saved model and {after!r} here. {REMEDY}")
         rows = {f"{f.spec.name}_vectors": _kept_rows(old, f) for old, f in zip(self.old, features, strict=True)}
+        columns = np.array([labels.index(label) for label in self.old_labels], int)
         variables = {variable.path: variable for variable in model.weights}
         for path in sorted(variables.keys() ^ self.weights.keys()):
             if not path.startswith(AUXILIARY):
-                raise ConfigError(f"{NEEDED}; only one of the two has the weight {path}. {REMEDY}")
+                raise ConfigError(f"{needed}; only one of the two has the weight {path}. {REMEDY}")
         for path, old in self.weights.items():
             if path not in variables or path == f"{AUXILIARY}frequencies":
                 continue
             value = np.array(variables[path].numpy())
-            place = self._place(path, value.ndim, rows)
+            place = _place(path, value.ndim, rows, columns)
             if value[place].shape != old.shape:
                 raise ConfigError(
-                    f"{NEEDED}; {path} has the shape {old.shape} in the saved model and {value.shape} here. {REMEDY}"
+                    f"{needed}; {path} has the shape {old.shape} in the saved model and {value.shape} here. {REMEDY}"
                 )
             value[place] = old
             variables[path].assign(value)
 
-    def _place(self, path: str, ndim: int, rows: dict[str, np.ndarray]) -> Any:
-        """Say where in a new weight the old one stands: at the rows of old ids, at the old labels, or everywhere."""
-        owner, _, last = path.partition("/")
-        labels = slice(len(self.old_labels))
-        if owner in rows and last.endswith("embeddings"):
-            return rows[owner]
-        if owner == "emissions":
-            return (..., labels)
-        return (labels,) * ndim if owner == "head" else ...
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Yield what was chosen otherwise, of what makes a network another one though its weights may have one shape."""
+    before, after = ({**config, **config.get("stack", {})} for config in (old, new))
+    for name in before:
+        if name in after and name not in ("stack", *FREE) and before[name] != after[name]:
+            yield name, before[name], after[name]
+
+
+def _place(path: str, ndim: int, rows: dict[str, np.ndarray], labels: np.ndarray) -> Any:
+    """Say where in a new weight the old one stands: at the rows of old ids, at the old labels, or everywhere."""
+    owner, _, last = path.partition("/")
+    if owner in rows and last.endswith("embeddings"):
+        return rows[owner]
+    if owner in ("emissions", "logits"):
+        return (..., labels)
+    return np.ix_(*[labels] * ndim) if owner == "head" else ...
 
 
 def _reading(feature: Feature) -> str:
-    """Word what an encoder does to a token, its table left aside."""
+    """Word what an encoder does to a token or to numbers, what it has learned left aside."""
+    if feature.scaler is not None:
+        return f"{feature.spec.name} ({feature.scaler.features} numbers)"
     steps = [f"{'+'.join(lookup.fold)} {lookup.part} {lookup.length or ''}".rstrip() for lookup in feature.lookups]
     if feature.spelling is not None:
         steps = [f"{'+'.join(feature.spelling.fold)} spelling {feature.spelling.length}"]
@@ -120,7 +158,9 @@ def _reading(feature: Feature) -> str:
 
 
 def _extend(old: Feature, new: Feature) -> Feature:
-    """Append what only the new tables hold."""
+    """Append what only the new tables hold; numbers stay scaled as the weights know them."""
+    if old.scaler is not None:
+        return old
     if old.spelling is not None and new.spelling is not None:
         table = _union(old.spelling.table, new.spelling.table)
         spelling = replace(old.spelling, table=table)
@@ -147,7 +187,9 @@ def _counts(lookup: Lookup, new: Feature) -> tuple[int, ...]:
 
 
 def _kept_rows(old: Feature, new: Feature) -> np.ndarray:
-    """Row of the new table for each row of the old one."""
+    """Row of the new table for each row of the old one; numbers have none."""
+    if old.scaler is not None:
+        return np.arange(0)
     if old.spelling is not None:
         return np.arange(old.spelling.size)
     rows, offset = [], 0

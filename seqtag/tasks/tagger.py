@@ -13,20 +13,36 @@ import numpy as np
 
 from seqtag import metrics
 from seqtag.data import schemes
-from seqtag.data.batching import EncodedCorpus, bucket, padded_share
 from seqtag.data.coerce import as_sequences
-from seqtag.data.corpus import Corpus, Sequence
-from seqtag.data.encoders import Feature, fit_encoders
-from seqtag.data.tokenizers import TOKENIZERS
+from seqtag.data.encoders import Feature
+from seqtag.decoders import TagDecoder
 from seqtag.errors import DataError
-from seqtag.nn.cells import CELLS
 from seqtag.nn.decoders import DECODERS
 from seqtag.params import Param, check_params
-from seqtag.tasks._base import SequenceEstimator, plain
+from seqtag.tasks._base import SequenceEstimator, validation_pair
 from seqtag.tasks._labelled import LabelledData, check_labelled, hold_out, prepare
-from seqtag.tasks._scoring import DevelopmentScore, set_frequencies, trained_decoder
-from seqtag.tasks._tagger_bundle import make_bundle
-from seqtag.tasks._warm_start import WarmStart
+from seqtag.tasks._parameters import (
+    Cell,
+    ClassWeight,
+    Count,
+    Dropout,
+    Encoders,
+    Epochs,
+    Folder,
+    Fraction,
+    InitialState,
+    Layers,
+    Merge,
+    RandomState,
+    Size,
+    Strength,
+    Switch,
+    Tokenizer,
+    Units,
+    Verbose,
+    WarmStart,
+)
+from seqtag.tasks._scoring import DevelopmentScore, trained_decoder
 from seqtag.tasks._weights import token_weights
 
 logger = logging.getLogger("seqtag")
@@ -42,9 +58,10 @@ class SequenceTagger(SequenceEstimator):
 
     Parameters
     ----------
-    encoders : list
-        What a token is read as: ``"words"``, ``"affixes"``, ``"chars"``, ``{"column": name}``; a mapping gives an
-        encoder options, as ``{"words": null, "dim": 50}``.
+    encoders : list or 'auto'
+        What a token is read as: ``"words"``, ``"affixes"``, ``"chars"``, ``{"column": name}``, ``{"vectors": name}``,
+        or ``"frames"``; a mapping gives an encoder options, as ``{"words": null, "dim": 50}``. ``auto`` takes the
+        first three for tokens and frames for numbers.
     cell : str
         The recurrent cell.
     units : int
@@ -53,6 +70,19 @@ class SequenceTagger(SequenceEstimator):
         Depth of the recurrent stack.
     bidirectional : bool
         Whether each layer also reads from the end.
+    go_backwards : bool
+        Whether a stack that is not bidirectional reads from the end to the beginning.
+    merge : str
+        What becomes of the states of two directions: side by side (``concat``), ``sum`` or ``mean``.
+    residual : bool
+        Whether each layer from the second on adds its input to its output.
+    layer_norm : bool
+        Whether each layer's output is normalised.
+    initial_state : str
+        The state before the first step: ``zero``, or ``learned``, the same for all sequences.
+    unroll : bool
+        Whether the loop over time is written out in training, which needs sequences of one length and computes the
+        same.
     decoder : str
         ``crf`` chooses the labels of a sequence together, ``softmax`` each by itself.
     dropout : float
@@ -65,6 +95,8 @@ class SequenceTagger(SequenceEstimator):
         Passes over the training data, over which the rate's decay is planned; ``auto`` follows from its size.
     batch_tokens : int
         Tokens a batch, padding counted.
+    batch_sequences : int
+        Sequences a batch, at most.
     learning_rate : float
         Peak rate of Adam, reached after the warm-up, then falling to zero.
     warmup_steps : int
@@ -87,7 +119,9 @@ class SequenceTagger(SequenceEstimator):
         What becomes of training labels that break the scheme: ``repair`` converts them as conlleval reads them,
         ``allow`` permits the transitions that occur.
     init_from : str or None
-        Folder of a saved tagger to go on from; words and labels it does not know are added.
+        Folder of a saved model to go on from; words and labels it does not know are added.
+    warm_start : bool
+        Whether a further ``fit`` goes on from what this estimator has learned.
     random_state : int or None
         Seeds everything; None draws a seed.
     verbose : int
@@ -119,41 +153,56 @@ class SequenceTagger(SequenceEstimator):
     def __init__(
         self,
         *,
-        encoders: Annotated[list, Param("model")] = ("words", "affixes", "chars"),  # type: ignore[assignment]
-        cell: Annotated[str, Param("model", choices=CELLS.names)] = "lstm",
-        units: Annotated[int, Param("model", low=1)] = 200,
-        layers: Annotated[int, Param("model", low=1)] = 1,
-        bidirectional: Annotated[bool, Param("model")] = True,
+        encoders: Encoders = "auto",
+        cell: Cell = "lstm",
+        units: Units = 200,
+        layers: Layers = 1,
+        bidirectional: Switch = True,
+        go_backwards: Switch = False,
+        merge: Merge = "concat",
+        residual: Switch = False,
+        layer_norm: Switch = False,
+        initial_state: InitialState = "zero",
+        unroll: Switch = False,
         decoder: Annotated[str, Param("model", choices=DECODERS.names)] = "crf",
-        dropout: Annotated[float, Param("model", low=0, below=1)] = 0.4,
+        dropout: Dropout = 0.4,
         scheme: Annotated[str | Literal["auto"], Param("model", choices=schemes.SCHEMES.names)] = "auto",
-        tokenizer: Annotated[str, Param("model", choices=TOKENIZERS.names)] = "whitespace",
-        epochs: Annotated[int | Literal["auto"], Param("training", low=1)] = "auto",
-        batch_tokens: Annotated[int, Param("training", low=1)] = 800,
-        learning_rate: Annotated[float, Param("training", low=0)] = 8e-3,
-        warmup_steps: Annotated[int, Param("training", low=0)] = 100,
-        clip_norm: Annotated[float, Param("training", low=0)] = 5.0,
-        averaging: Annotated[float, Param("training", low=0, below=1)] = 0.998,
-        neighbour_weight: Annotated[float, Param("training", low=0)] = 0.3,
-        patience: Annotated[int, Param("training", low=0)] = 5,
-        validation_fraction: Annotated[float, Param("training", low=0, below=1)] = 0.1,
-        class_weight: Annotated[dict | Literal["balanced"] | None, Param("training")] = None,
+        tokenizer: Tokenizer = "whitespace",
+        epochs: Epochs = "auto",
+        batch_tokens: Size = 800,
+        batch_sequences: Size = 32,
+        learning_rate: Strength = 8e-3,
+        warmup_steps: Count = 100,
+        clip_norm: Strength = 5.0,
+        averaging: Fraction = 0.998,
+        neighbour_weight: Strength = 0.3,
+        patience: Count = 5,
+        validation_fraction: Fraction = 0.1,
+        class_weight: ClassWeight = None,
         invalid_tags: Annotated[str, Param("training", choices=lambda: ("repair", "allow"))] = "repair",
-        init_from: Annotated[str | None, Param("training")] = None,
-        random_state: Annotated[int | None, Param("run", low=0)] = None,
-        verbose: Annotated[int, Param("run", low=0, high=2)] = 0,
+        init_from: Folder = None,
+        warm_start: WarmStart = False,
+        random_state: RandomState = None,
+        verbose: Verbose = 0,
     ) -> None:
         self.encoders = encoders
         self.cell = cell
         self.units = units
         self.layers = layers
         self.bidirectional = bidirectional
+        self.go_backwards = go_backwards
+        self.merge = merge
+        self.residual = residual
+        self.layer_norm = layer_norm
+        self.initial_state = initial_state
+        self.unroll = unroll
         self.decoder = decoder
         self.dropout = dropout
         self.scheme = scheme
         self.tokenizer = tokenizer
         self.epochs = epochs
         self.batch_tokens = batch_tokens
+        self.batch_sequences = batch_sequences
         self.learning_rate = learning_rate
         self.warmup_steps = warmup_steps
         self.clip_norm = clip_norm
@@ -164,6 +213,7 @@ class SequenceTagger(SequenceEstimator):
         self.class_weight = class_weight
         self.invalid_tags = invalid_tags
         self.init_from = init_from
+        self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose
 
@@ -202,14 +252,13 @@ class SequenceTagger(SequenceEstimator):
         """
         check_params(self)
         began = time.perf_counter()
-        drawn = np.random.SeedSequence().generate_state(1)[0]
-        seed = int(drawn if self.random_state is None else self.random_state)
+        seed = self._seed()
         data = prepare(as_sequences(X, y, tokenizer=self.tokenizer), self.scheme, self.invalid_tags)
         data = replace(data, weights=token_weights(data.sequences, sample_weight, self.class_weight)).without_empty()
-        dev = self._development(validation_data)
+        dev = self._development(validation_data, data)
         if dev is None and self.validation_fraction:
             data, dev = hold_out(data, self.validation_fraction, seed)
-        self._train(data, dev, seed, callbacks, began)
+        self._train(data, dev, seed, callbacks, _metric(data.scheme), began)
         return self
 
     def predict(self, X: Iterable[Any]) -> np.ndarray:
@@ -257,104 +306,41 @@ class SequenceTagger(SequenceEstimator):
         """The tagging scheme."""
         return self.predictor_.scheme
 
-    @property
-    def history_(self) -> dict[str, Any]:
-        """Loss, score, seconds and tokens a second of each epoch, and the best epoch."""
-        self._check_fitted()
-        return self.bundle_.json("metrics.json")["history"]
-
-    @property
-    def n_tokens_(self) -> int:
-        """Tokens trained on."""
-        self._check_fitted()
-        return int(self.bundle_.json("metrics.json")["train_tokens"])
-
-    def _development(self, validation_data: Any) -> tuple[Sequence, ...] | None:
+    def _development(self, validation_data: Any, data: LabelledData) -> LabelledData | None:
         """Coerce the validation data; its labels stay as they are, so that the score is that of the file."""
         if validation_data is None:
             return None
-        is_pair = isinstance(validation_data, (tuple, list)) and len(validation_data) == 2
-        if not isinstance(validation_data, Corpus) and not is_pair:
-            raise DataError(f"validation_data must be a pair (X, y) or a Corpus; got {type(validation_data).__name__}.")
-        X, y = (validation_data, None) if isinstance(validation_data, Corpus) else validation_data
+        X, y = validation_pair(validation_data)
         sequences = tuple(s for s in as_sequences(X, y, tokenizer=self.tokenizer) if len(s))
         if not sequences or any(sequence.labels is None for sequence in sequences):
             raise DataError("validation_data must hold labelled sequences that are not empty.")
-        return sequences
+        return replace(data, sequences=sequences, weights=None)
 
-    def _train(
-        self, data: LabelledData, dev: tuple[Sequence, ...] | None, seed: int, callbacks: SequenceOf[Any], began: float
-    ) -> None:
-        start = WarmStart.of(self.init_from)
-        features = start.extend(fit_encoders(plain(self.encoders), data.sequences))
-        labels = start.labels(data.labels)
-
-        from seqtag.training import loop  # only now: it starts TensorFlow, and what was wrong so far is told at once
-
-        allowed = data.allowed(labels)
-        model = self._network(features, labels, allowed, seed)
-        start.copy_weights(model, features)
-        set_frequencies(model, features)
-        encoded = EncodedCorpus(features, data.sequences, data.targets(labels), data.weights)
-        score = DevelopmentScore(model, features, dev, labels, data.scheme, allowed) if dev is not None else None
-        history = loop.fit(
-            model,
-            encoded,
-            self._settings(encoded.n_tokens, seed),
-            score=score,
-            callbacks=[*self._progress(data.scheme), *callbacks],
-        )
-        facts = {
-            "padded_share": padded_share(encoded.lengths, bucket(encoded.lengths, self.batch_tokens)),
-            "seconds": time.perf_counter() - began,
-            "train_tokens": encoded.n_tokens,
-            "development_sequences": len(dev or ()),
-            "seed": seed,
-        }
-        decoder = trained_decoder(model, labels, data.scheme, allowed)
-        self._set_bundle(make_bundle(self, model, features, decoder, history, facts))
-        self._model = model
-
-    def _network(
-        self, features: tuple[Feature, ...], labels: SequenceOf[str], allowed: dict[str, np.ndarray], seed: int
-    ) -> Any:
+    def _build(self, features: tuple[Feature, ...], labels: SequenceOf[str], data: Any, seed: int, stack: Any) -> Any:
         from seqtag.nn.network import build_tagger
 
         return build_tagger(
             [feature.spec for feature in features],
             len(labels),
-            cell=self.cell,
-            units=int(self.units),
-            layers=int(self.layers),
-            bidirectional=self.bidirectional,
+            stack=stack,
             decoder=self.decoder,
             dropout=float(self.dropout),
             neighbour_words=self.neighbour_weight > 0,
-            allowed={name: table.tolist() for name, table in allowed.items()},
+            allowed={name: table.tolist() for name, table in data.allowed(labels).items()},
             seed=seed,
         )
 
-    def _settings(self, n_tokens: int, seed: int) -> Any:
-        from seqtag.training.loop import Settings
-        from seqtag.training.schedule import auto_epochs
+    def _score_on(
+        self, model: Any, features: tuple[Feature, ...], labels: SequenceOf[str], data: LabelledData, dev: LabelledData
+    ) -> DevelopmentScore:
+        return DevelopmentScore(model, features, dev.sequences, labels, data.scheme, data.allowed(labels))
 
-        return Settings(
-            epochs=auto_epochs(n_tokens) if self.epochs == "auto" else int(self.epochs),
-            batch_tokens=self.batch_tokens,
-            learning_rate=self.learning_rate,
-            warmup_steps=self.warmup_steps,
-            clip_norm=self.clip_norm,
-            averaging=self.averaging,
-            patience=self.patience,
-            neighbour_weight=self.neighbour_weight,
-            seed=seed,
-        )
+    def _decoder_of(self, model: Any, labels: SequenceOf[str], data: LabelledData, score: Any) -> TagDecoder:
+        return trained_decoder(model, labels, data.scheme, data.allowed(labels))
 
-    def _progress(self, scheme: str) -> list[Any]:
-        from seqtag.training.progress import LogEpochs, ProgressBar
 
-        metric = "F1" if schemes.SCHEMES[scheme].has_spans else "accuracy"
-        return [[], [ProgressBar(metric)], [LogEpochs(metric)]][self.verbose]
+def _metric(scheme: str) -> str:
+    return "span F1" if schemes.SCHEMES[scheme].has_spans else "accuracy"
 
 
 def _object_array(values: list[Any]) -> np.ndarray:

@@ -12,10 +12,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from seqtag.data.batching import Batch, EncodedCorpus, bucket
+from seqtag.data.batching import MAX_SEQUENCES, Batch, EncodedCorpus, bucket
 from seqtag.errors import TrainingError
 from seqtag.training.averaging import AveragedWeights
 from seqtag.training.schedule import WarmupLinear
+
+Score = tuple[float, float]
+"""A score, and what decides between equal ones: greater is better."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,8 @@ class Settings:
         Passes over the data; the rate's decay is planned over them.
     batch_tokens : int
         Tokens a batch, padding counted.
+    batch_sequences : int
+        Sequences a batch, at most.
     learning_rate : float
         Peak rate of Adam.
     warmup_steps : int
@@ -46,6 +51,7 @@ class Settings:
 
     epochs: int
     batch_tokens: int = 800
+    batch_sequences: int = MAX_SEQUENCES
     learning_rate: float = 8e-3
     warmup_steps: int = 100
     clip_norm: float = 5.0
@@ -71,7 +77,7 @@ def fit(
     data: EncodedCorpus,
     settings: Settings,
     *,
-    score: Callable[[], float] | None = None,
+    score: Callable[[], Score] | None = None,
     callbacks: SequenceOf[keras.callbacks.Callback] = (),
 ) -> History:
     """Train a model and leave the best averaged weights in it.
@@ -85,8 +91,8 @@ def fit(
     settings : Settings
         How to train.
     score : callable, optional
-        Gives the score of the model as it stands, greater is better; asked once an epoch with the averaged weights
-        in place. Without it the last averaged weights are kept.
+        Gives the score of the model as it stands and what decides between equal scores, greater is better; asked
+        once an epoch with the averaged weights in place. Without it the last averaged weights are kept.
     callbacks : sequence of keras.callbacks.Callback
         Further Keras callbacks; each epoch's logs hold ``loss``, ``score`` and ``tokens_per_second``.
 
@@ -103,11 +109,13 @@ def fit(
         raise TrainingError("training needs at least one sequence that is not empty; got none.")
     batches = BatchStream(data, settings)
     total = batches.steps * settings.epochs
-    rate = WarmupLinear(settings.learning_rate, min(settings.warmup_steps, max(1, total // 10)), total)
+    warmup = min(settings.warmup_steps, max(1, total // 10))
+    rate = WarmupLinear(settings.learning_rate, warmup, total)
     optimizer = make_optimizer(rate, settings.clip_norm)
     optimizer.build(model.trainable_variables)  # variables made while tracing would have the step traced twice
     model.compile(optimizer)
-    keeper = Keeper(AveragedWeights(model, settings.averaging), data.n_tokens, settings, total, score)
+    average = AveragedWeights(model, settings.averaging)
+    keeper = Keeper(average, data.n_tokens, settings, total, score, math.ceil(warmup / batches.steps))
     dataset = as_dataset(model, batches)
     model.fit(
         dataset,
@@ -131,13 +139,17 @@ class BatchStream:
     def __init__(self, data: EncodedCorpus, settings: Settings) -> None:
         self._data = data
         self._settings = settings
-        self.steps = len(bucket(data.lengths, settings.batch_tokens))
+        self._limits: dict[str, Any] = {
+            "batch_tokens": settings.batch_tokens,
+            "max_sequences": settings.batch_sequences,
+        }
+        self.steps = len(bucket(data.lengths, **self._limits))
         self.example = data.batch(np.array([0]))
 
     def __iter__(self) -> Iterator[Batch]:
         rng = np.random.default_rng(self._settings.seed)
         while True:
-            for group in bucket(self._data.lengths, self._settings.batch_tokens, rng=rng):
+            for group in bucket(self._data.lengths, **self._limits, rng=rng):
                 yield self._data.batch(group)
 
 
@@ -151,7 +163,8 @@ def as_dataset(model: keras.Model, batches: BatchStream) -> Any:
     import tensorflow as tf
 
     inputs = {name: tf.TensorSpec(tensor.shape, tensor.dtype) for name, tensor in model.input.items()}
-    labels = [tf.TensorSpec((None, None), tf.as_dtype(part.dtype)) for part in as_tuple(batches.example)[1:]]
+    parts = as_tuple(batches.example)[1:]
+    labels = [tf.TensorSpec([None] * part.ndim, tf.as_dtype(part.dtype)) for part in parts]
     stream = tf.data.Dataset.from_generator(
         lambda: (as_tuple(batch) for batch in batches), output_signature=(inputs, *labels)
     )
@@ -183,7 +196,8 @@ class Keeper(keras.callbacks.Callback):
         n_tokens: int,
         settings: Settings,
         total: int,
-        score: Callable[[], float] | None,
+        score: Callable[[], Score] | None,
+        warmup_epochs: int = 0,
     ) -> None:
         super().__init__()
         self.average = average
@@ -192,7 +206,9 @@ class Keeper(keras.callbacks.Callback):
         self._settings = settings
         self._total = total
         self._score = score
+        self._warmup_epochs = warmup_epochs
         self._best: list[np.ndarray] | None = None
+        self._scores: list[Score] = []
         self._auxiliary: Any = None
         self._began = 0.0
 
@@ -221,10 +237,11 @@ class Keeper(keras.callbacks.Callback):
         seconds = time.perf_counter() - self._began
         with self.average.swapped_in():
             if self._score is not None:
-                logs["score"] = float(self._score())
+                self._scores.append(self._score())
+                logs["score"] = float(self._scores[-1][0])
                 self.history.score.append(logs["score"])
             # Of equal scores the later stands: its loss is the lower. Without scores the last epoch stands.
-            if self._score is None or logs["score"] >= max(self.history.score):
+            if self._score is None or self._scores[-1] >= max(self._scores):
                 self._best = self.model.get_weights()
                 self.history.best_epoch = epoch
         logs["tokens_per_second"] = self._n_tokens / seconds
@@ -236,10 +253,11 @@ class Keeper(keras.callbacks.Callback):
     def _stalled(self) -> bool:
         """Tell whether the score has not risen for as long as the patience lasts.
 
-        A score of 0 is a run that has not begun to learn, as small corpora take a while to, and not a stalled one.
+        A score of 0 is a run that has not begun to learn, as small corpora take a while to, and not a stalled one; nor
+        is one that is still warming up.
         """
-        scores, patience = self.history.score, self._settings.patience
-        if not patience or len(scores) <= patience or max(scores) == 0:
+        scores, patience = self._scores, self._settings.patience
+        if not patience or len(scores) <= max(patience, self._warmup_epochs + patience - 1) or max(scores)[0] == 0:
             return False
         return max(scores[-patience:]) <= max(scores[:-patience])
 

@@ -1,34 +1,29 @@
-"""Pictures, as `matplotlib.figure.Figure` made without pyplot: no window, no state that others could see.
-
-A picture is drawn with `new_figure` and `label_axes`, so that all look alike, and written with `save_figure`.
-"""
+"""Pictures of how good a classifier is: reliability and confusion."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from seqtag.errors import DataError, NotInstalledError, near_name
+from seqtag.errors import DataError
+from seqtag.plots.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    SEQUENTIAL,
+    SMALL_SIZE,
+    add_colour_bar,
+    label_axes,
+    new_figure,
+)
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from seqtag.metrics import ClassReport, Reliability
-
-BLUE, ORANGE, GREEN, VERMILION, PURPLE = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7"
-"""Colours that people with any colour vision tell apart (Okabe and Ito, 2008), in the order to use them in."""
-INK, GREY, PALE = "#222222", "#6b6b6b", "#d9d9d9"
-"""Text; what is beside the point, such as axes and a baseline; grid lines."""
-SEQUENTIAL, DIVERGING = "Blues", "RdBu_r"
-"""Colour maps: of amounts from nothing, light to dark, and of values around 0."""
-TITLE_SIZE, TEXT_SIZE, SMALL_SIZE = 12.0, 10.0, 8.5  # points
-
-SUFFIXES = (".png", ".svg", ".pdf")
-DPI = 150
 
 _LONGEST_NAME = 24  # characters of a class that are written on an axis
 _MOST_NUMBERS = 25  # classes up to which the cells of a confusion matrix have room for numbers
@@ -122,110 +117,9 @@ def plot_confusion(report: ClassReport, title: str = "Confusion matrix") -> Figu
             colour = "white" if shares[row, column] > _DARK else "black"
             text = f"{counts[row, column]}"
             axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=SMALL_SIZE)
-    bar = figure.colorbar(image, ax=axes, shrink=0.8)
-    bar.set_label("share of the gold class", fontsize=TEXT_SIZE, color=INK)
-    bar.ax.tick_params(labelsize=SMALL_SIZE, colors=GREY, labelcolor=INK)
-    bar.outline.set_visible(False)
+    add_colour_bar(image, axes, "share of the gold class")
     return figure
-
-
-def save_figure(figure: Figure, path: str | Path) -> Path:
-    """Write a figure as what the suffix of the path says, the same bytes for the same figure.
-
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-    path : path
-        Ends in .png (150 dots an inch), .svg or .pdf.
-
-    Returns
-    -------
-    Path
-        The path.
-
-    Raises
-    ------
-    DataError
-        If the suffix is another one, or the file cannot be written.
-    NotInstalledError
-        If there is no matplotlib.
-    """
-    matplotlib = _matplotlib()
-    path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise DataError(
-            f"a figure's path must end in {', '.join(SUFFIXES)}; got {str(path)!r}." + near_name(suffix, SUFFIXES)
-        )
-    undated = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}[suffix]
-    try:
-        with matplotlib.rc_context({"svg.hashsalt": "seqtag"}):  # ids of an SVG are drawn anew without it
-            figure.savefig(path, format=suffix[1:], dpi=DPI, metadata=undated)
-    except OSError as error:
-        raise DataError(f"{path} cannot be written: {error.strerror}. Choose another place.") from error
-    return path
-
-
-def new_figure(width: float, height: float, panels: tuple[float, ...] = (1.0,)) -> tuple[Figure, list[Axes]]:
-    """Make an empty figure.
-
-    Parameters
-    ----------
-    width, height : float
-        Inches.
-    panels : tuple of float
-        Heights, relative to each other, of the axes that stand one below the other and share their horizontal axis.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-    axes : list of matplotlib.axes.Axes
-        One a panel, from top to bottom.
-
-    Raises
-    ------
-    NotInstalledError
-        If there is no matplotlib.
-    """
-    _matplotlib()
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
-    grid = figure.subplots(len(panels), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": panels})
-    axes = list(grid[:, 0])
-    for one in axes:
-        one.set_facecolor("white")
-        one.spines[["top", "right"]].set_visible(False)
-        one.spines[["left", "bottom"]].set_color(GREY)
-        one.tick_params(labelsize=SMALL_SIZE, colors=GREY, labelcolor=INK)
-        one.grid(True, color=PALE, linewidth=0.6)
-        one.set_axisbelow(True)
-    return figure, axes
-
-
-def label_axes(axes: Axes, x: str = "", y: str = "", title: str = "") -> None:
-    """Write what the axes show; the text is taken as it is, dollar signs too.
-
-    Parameters
-    ----------
-    axes : matplotlib.axes.Axes
-    x, y : str
-        What stands at the axes, with its unit in brackets.
-    title : str
-        What stands above, a sentence without a full stop.
-    """
-    axes.set_xlabel(x, fontsize=TEXT_SIZE, color=INK, parse_math=False)
-    axes.set_ylabel(y, fontsize=TEXT_SIZE, color=INK, parse_math=False)
-    axes.set_title(title, fontsize=TITLE_SIZE, color=INK, loc="left", parse_math=False)
 
 
 def _shortened(name: str) -> str:
     return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
-
-
-def _matplotlib() -> ModuleType:
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise NotInstalledError("pictures need matplotlib; run: pip install matplotlib") from error
-    return matplotlib

@@ -1,0 +1,232 @@
+"""From what a network gives to answers: label sequences of a tagger, classes of a classifier. NumPy only.
+
+A `Predictor` needs of a decoder: ``labels``, ``best`` and ``probabilities`` (one answer a sequence), ``nothing`` (what
+stands for the network's output where a sequence is empty), ``value`` and ``annotate`` (an answer for users).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from seqtag import decoding
+from seqtag.data import schemes
+from seqtag.data.corpus import Sequence
+from seqtag.registry import Registry
+
+
+class Decoder(Protocol):
+    """What every decoder does; B sequences at a time."""
+
+    @property
+    def labels(self) -> tuple[Any, ...]:
+        """The K labels by id."""
+
+    @property
+    def scheme(self) -> str | None:
+        """The tagging scheme; None where an answer has no spans."""
+
+    def nothing(self) -> np.ndarray:
+        """Return the output, for a batch of one, that stands for the network's where a sequence is empty."""
+
+    def best(self, outputs: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
+        """Return the ids of the best answer of each sequence."""
+
+    def probabilities(self, outputs: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
+        """Return the probabilities of each sequence's labels, K in the last axis."""
+
+    def value(self, row: np.ndarray) -> Any:
+        """Return an answer of `best` as users see it."""
+
+    def annotate(self, sequence: Sequence, row: np.ndarray) -> Sequence:
+        """Return a sequence with an answer of `best` written into it."""
+
+    def spans(self, sequence: Sequence) -> list[schemes.Span]:
+        """Return the spans that an annotated sequence writes."""
+
+
+@dataclass(frozen=True)
+class TagDecoder:
+    """From emissions (B, T, K) to one label a token.
+
+    Parameters
+    ----------
+    labels : tuple of str
+        The K labels by id.
+    scheme : str
+        Name of `seqtag.data.schemes.SCHEMES`, which says what spans the labels write.
+    transitions, start, end : ndarray, shape (K, K), (K,), (K,)
+        Scores with what the scheme forbids at -10,000. A softmax head has no other scores than these.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such scheme.
+    ValueError
+        If the scores do not fit the labels.
+    """
+
+    labels: tuple[str, ...]
+    scheme: str
+    transitions: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+
+    def __post_init__(self) -> None:
+        k = len(self.labels)
+        found = {name: getattr(self, name).shape for name in ("transitions", "start", "end")}
+        if found != {"transitions": (k, k), "start": (k,), "end": (k,)}:
+            raise ValueError(f"the scores of {k} labels have the shapes {found}")
+        schemes.SCHEMES[self.scheme]
+
+    @classmethod
+    def from_bundle(cls, manifest: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> TagDecoder:
+        """Make the decoder that `arrays` and a manifest describe."""
+        return cls(tuple(manifest["labels"]), manifest["scheme"], **arrays)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return what a bundle keeps of it beside labels and scheme."""
+        return {name: getattr(self, name) for name in ("transitions", "start", "end")}
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a manifest keeps of it beside the labels."""
+        return {"scheme": self.scheme}
+
+    def nothing(self) -> np.ndarray:
+        """Return the emissions of no token, shape (1, 0, K)."""
+        return np.zeros((1, 0, len(self.labels)))
+
+    def best(self, outputs: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
+        """Return the label ids of the best path of each sequence, one array (length,) each.
+
+        Parameters
+        ----------
+        outputs : ndarray, shape (B, T, K)
+            The score of each label at each token.
+        lengths : ndarray of int, shape (B,)
+            Number of tokens of each sequence.
+        """
+        if not (self.transitions.any() or self.start.any() or self.end.any()):
+            found = decoding.argmax(outputs, lengths)
+        else:
+            found = decoding.viterbi(outputs, lengths, self.transitions, self.start, self.end)[0]
+        return [row[:length] for row, length in zip(found, lengths, strict=True)]
+
+    def probabilities(self, outputs: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
+        """Return p(label at t | sequence) of what `best` takes, one array (length, K) a sequence."""
+        found = decoding.marginals(outputs, lengths, self.transitions, self.start, self.end)
+        return [row[:length] for row, length in zip(found, lengths, strict=True)]
+
+    def value(self, row: np.ndarray) -> list[str]:
+        """Return the labels of ids."""
+        return [self.labels[i] for i in row]
+
+    def annotate(self, sequence: Sequence, row: np.ndarray) -> Sequence:
+        """Return the sequence with these labels."""
+        return replace(sequence, labels=tuple(self.value(row)))
+
+    def spans(self, sequence: Sequence) -> list[schemes.Span]:
+        """Return the spans that a labelled sequence writes; none without a span scheme."""
+        return schemes.spans(sequence.labels or (), self.scheme) if schemes.SCHEMES[self.scheme].has_spans else []
+
+
+@dataclass(frozen=True)
+class ClassDecoder:
+    """From logits (B, K) to the class, or the classes, of a sequence.
+
+    Parameters
+    ----------
+    labels : tuple of str, int, float or bool
+        The K classes by id.
+    multi_label : bool
+        Whether a sequence has any number of classes, each with a probability of its own, or exactly one.
+    temperature : float
+        What logits are divided by, so that probabilities are calibrated (Guo et al., 2017).
+    prior : ndarray, shape (K,)
+        The logits of a sequence without tokens: log frequencies of the training data.
+    indicator : bool
+        Whether several labels are the columns of an indicator matrix, by their numbers.
+
+    Raises
+    ------
+    ValueError
+        If the prior does not fit the labels, or the temperature is not above 0.
+    """
+
+    labels: tuple[Any, ...]
+    multi_label: bool
+    temperature: float
+    prior: np.ndarray
+    indicator: bool = False
+
+    scheme = None
+    threshold = 0.5  # of a class among several, p(class) above which it is one of the answers
+
+    def __post_init__(self) -> None:
+        if self.prior.shape != (len(self.labels),) or not self.temperature > 0:
+            raise ValueError(
+                f"a prior of shape {self.prior.shape} and the temperature {self.temperature} for "
+                f"{len(self.labels)} classes"
+            )
+
+    @classmethod
+    def from_bundle(cls, manifest: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> ClassDecoder:
+        """Make the decoder that `arrays` and a manifest describe."""
+        temperature = float(arrays["temperature"].item())
+        labels = tuple(manifest["labels"])
+        return cls(labels, manifest["multi_label"], temperature, arrays["prior"], manifest["indicator"])
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return what a bundle keeps of it beside the labels."""
+        return {"prior": self.prior, "temperature": np.array([self.temperature])}
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a manifest keeps of it beside the labels."""
+        return {"multi_label": self.multi_label, "indicator": self.indicator}
+
+    def nothing(self) -> np.ndarray:
+        """Return the logits of a sequence without tokens, shape (1, K)."""
+        return self.prior[None] * self.temperature
+
+    def best(self, outputs: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
+        """Return the class id, or which classes, of each sequence: arrays () of int or (K,) of bool.
+
+        Parameters
+        ----------
+        outputs : ndarray, shape (B, K)
+            The logits.
+        lengths : ndarray of int, shape (B,)
+            Not looked at.
+        """
+        if self.multi_label:
+            return list(outputs > np.log(self.threshold / (1 - self.threshold)) * self.temperature)
+        return list(outputs.argmax(axis=1))
+
+    def probabilities(self, outputs: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
+        """Return the probability of each class, arrays (K,)."""
+        scaled = np.asarray(outputs, np.float64) / self.temperature
+        return list(decoding.sigmoid(scaled) if self.multi_label else decoding.softmax(scaled))
+
+    def value(self, row: np.ndarray) -> Any:
+        """Return the class of an id; where there may be several, a tuple of classes."""
+        if self.multi_label:
+            return tuple(self.labels[i] for i in np.flatnonzero(row))
+        return self.labels[int(row)]
+
+    def annotate(self, sequence: Sequence, row: np.ndarray) -> Sequence:
+        """Return the sequence with this class, as text, for its label."""
+        found = self.value(row)
+        return replace(sequence, label=tuple(map(str, found)) if self.multi_label else str(found))
+
+    def spans(self, sequence: Sequence) -> list[schemes.Span]:
+        """Return no spans: a class has none."""
+        return []
+
+
+DECODERS: Registry[Callable[[Mapping[str, Any], Mapping[str, np.ndarray]], Decoder]] = Registry("task")
+"""What makes the decoder of a saved model, by its task."""
+DECODERS.add("tagging", TagDecoder.from_bundle)
+DECODERS.add("classification", ClassDecoder.from_bundle)

@@ -1,0 +1,251 @@
+"""A configuration carried out: read, fit, evaluate beside a baseline, save with all that is needed to do it again."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from seqtag import metrics
+from seqtag.bundle import Bundle, check_replaceable, dump_json
+from seqtag.config import Config, Data, parse_data
+from seqtag.data.corpus import Corpus
+from seqtag.data.readers import detect_format, read
+from seqtag.errors import BundleError, ConfigError, SeqtagError
+from seqtag.experiment._reading import (
+    SHOWN,
+    Corpora,
+    check_encoders,
+    check_labelled,
+    read_corpora,
+    retokenize,
+    summary,
+    warn_of_unknown,
+    warn_of_unseen,
+)
+from seqtag.experiment._scores import Evaluation, evaluate_corpus, score_table
+from seqtag.experiment._tasks import RULES, Baseline
+from seqtag.predictor import Predictor
+
+__all__ = [
+    "CONFIG_FILE",
+    "RULES",
+    "SCORES_FILE",
+    "SHOWN",
+    "Baseline",
+    "Evaluation",
+    "Result",
+    "check_encoders",
+    "check_labelled",
+    "check_output",
+    "evaluate",
+    "evaluate_corpus",
+    "read_corpora",
+    "retokenize",
+    "run",
+    "score_table",
+    "summary",
+    "warn_of_unknown",
+    "warn_of_unseen",
+]
+
+logger = logging.getLogger("seqtag")
+
+CONFIG_FILE = "config.yaml"
+SCORES_FILE = "scores.json"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What `run` made.
+
+    Parameters
+    ----------
+    path : Path
+        The model's folder.
+    config : Config
+        What was run, the seed drawn.
+    estimator : SequenceEstimator
+        Fitted.
+    evaluations : tuple of Evaluation
+        ``dev`` and ``test``, as far as there are such data.
+    """
+
+    path: Path
+    config: Config
+    estimator: Any
+    evaluations: tuple[Evaluation, ...]
+
+
+def run(
+    config: Config,
+    *,
+    corpora: Corpora | None = None,
+    verbose: int = 1,
+    say: Callable[[str], None] | None = None,
+) -> Result:
+    """Train what a configuration says, evaluate it and save it.
+
+    Parameters
+    ----------
+    config : Config
+        From `seqtag.config.load_config`.
+    corpora : dict of str to Corpus, optional
+        The configuration's data, if `read_corpora` has read them already.
+    verbose : int
+        The estimator's ``verbose``.
+    say : callable, optional
+        Is told line by line what was read and done. Warnings go to the log ``seqtag``.
+
+    Returns
+    -------
+    Result
+        Its folder also holds the configuration (``config.yaml``) and the scores (``scores.json``).
+
+    Raises
+    ------
+    SeqtagError
+        If the data cannot be read or learned from, or the folder cannot be written; what can be known before
+        training is said before training.
+    """
+    say = say or (lambda line: None)
+    check_output(config.output)
+    config = config if config.seed is not None else replace(config, seed=secrets.randbelow(2**31))
+    corpora = corpora or read_corpora(config.data, config.task)
+    corpora = {split: retokenize(corpus, config.model["tokenizer"]) for split, corpus in corpora.items()}
+    say(summary(corpora, config.task))
+    warn_of_unseen(corpora, config.task)
+    check_encoders(config, corpora)
+    if "dev" not in corpora:
+        say("no dev data: a share of train (validation_fraction) is held out to choose the best epoch")
+    estimator = config.estimator().set_params(verbose=verbose)
+    estimator.fit(corpora["train"], validation_data=corpora.get("dev"))
+    evaluations = tuple(
+        evaluate_corpus(estimator.predictor_, corpora[split], corpora["train"], name=split)
+        for split in ("dev", "test")
+        if split in corpora
+    )
+    estimator.bundle_ = _with_record(estimator.bundle_, config, evaluations)
+    path = estimator.save(config.output)
+    say(f"saved {path}")
+    return Result(path, config, estimator, evaluations)
+
+
+def evaluate(
+    path: str | Path,
+    split: str = "test",
+    data: str | Path | None = None,
+    *,
+    format: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    mode: metrics.Mode = "conlleval",
+) -> Evaluation:
+    """Evaluate a model that `run` saved.
+
+    Parameters
+    ----------
+    path : path
+        The model's folder.
+    split : str
+        The part of its own data: ``train``, ``dev`` or ``test``.
+    data : path, optional
+        Another labelled file instead.
+    format : str, optional
+        The file's format; by default that of the model's own files, or what its suffix tells.
+    options : mapping, optional
+        Options of the format, by name; where it is that of the model's own files, theirs are the default.
+    mode : {"conlleval", "strict"}
+        How spans are counted, see `seqtag.metrics`.
+
+    Raises
+    ------
+    SeqtagError
+        If the model, its record of the data or the data cannot be read, or have no such part.
+    """
+    bundle = Bundle.read(path)
+    source = _recorded_data(bundle, path)
+    task = bundle.manifest["task"]
+    train: Corpus | None
+    if data is None:
+        name = split
+        corpus, train = _own_split(source, task, split, path)
+    else:
+        name = str(data)
+        corpus, train = _read_beside(source, name, format, options or {}), _training_data(source, task)
+    with Predictor.from_bundle(bundle) as predictor:
+        check_labelled(corpus, task)
+        corpus = retokenize(corpus, predictor.tokenizer)
+        warn_of_unknown(corpus, name, "the model does not know", set(map(str, predictor.labels)), task)
+        return evaluate_corpus(predictor, corpus, train, name=name, mode=mode)
+
+
+def check_output(path: str | Path) -> None:
+    """Refuse a folder that a model cannot be written to, before training rather than after it."""
+    path = Path(path)
+    check_replaceable(path)
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    try:
+        with tempfile.TemporaryDirectory(prefix=".seqtag.", dir=folder):
+            pass
+    except OSError as error:
+        raise BundleError(
+            f"{path} cannot be written: {folder}: {error.strerror}. Choose another output folder."
+        ) from error
+
+
+def _with_record(bundle: Bundle, config: Config, evaluations: tuple[Evaluation, ...]) -> Bundle:
+    """Put the configuration and the scores beside what was learned."""
+    scores = {evaluation.name: evaluation.to_dict() for evaluation in evaluations}
+    record = {CONFIG_FILE: config.to_yaml().encode(), SCORES_FILE: dump_json(scores)}
+    return replace(bundle, files=bundle.files | record)
+
+
+def _recorded_data(bundle: Bundle, path: str | Path) -> Data:
+    """Return where the model's data came from; nothing for a model that was not made by `run`."""
+    if CONFIG_FILE not in bundle.files:
+        return Data()
+    return parse_data(bundle.files[CONFIG_FILE].decode(), str(Path(path, CONFIG_FILE)))
+
+
+def _own_split(source: Data, task: str, split: str, path: str | Path) -> tuple[Corpus, Corpus]:
+    """Return a part of the model's own data, and what it was trained on."""
+    if source == Data():
+        raise ConfigError(f"{path} does not record its data, since it was not made by seqtag train; name a file.")
+    corpora = read_corpora(source, task)
+    if split not in corpora:
+        raise ConfigError(f"split must be one of {', '.join(corpora)}, the parts of the data of {path}; got {split!r}.")
+    return corpora[split], corpora["train"]
+
+
+def _read_beside(source: Data, path: str, format: str | None, options: Mapping[str, Any]) -> Corpus:
+    """Read a file as the model's own files were read, unless its suffix tells another format."""
+    format = format or _format_beside(source, path)
+    own = source.options if format == source.format else {}
+    return read(path, format, {**own, **options})
+
+
+def _format_beside(source: Data, path: str) -> str:
+    """Return the format of the model's own files, for a file with their suffix or one that tells nothing."""
+    if source.format is None:
+        return detect_format(path)
+    if Path(path).suffixes == Path(source.files["train"]).suffixes:
+        return source.format
+    try:
+        return detect_format(path)
+    except ConfigError:
+        return source.format
+
+
+def _training_data(source: Data, task: str) -> Corpus | None:
+    """Return what a model was trained on, or None if it is not recorded or not there any more."""
+    if source == Data():
+        return None
+    try:
+        return read_corpora(source, task)["train"]
+    except SeqtagError as error:
+        logger.warning("no baseline, since the training data cannot be read: %s", error)
+        return None

@@ -1,0 +1,177 @@
+"""The data of a configuration: read, refused before anything is spent on it, and summed up for people."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any
+
+from seqtag import datasets, render
+from seqtag.config import Config, Data
+from seqtag.data.corpus import Corpus, Sequence
+from seqtag.data.encoders import fit_encoders
+from seqtag.data.readers import read
+from seqtag.data.tokenizers import tokenize
+from seqtag.errors import ConfigError, DataError
+from seqtag.experiment._tasks import RULES
+
+logger = logging.getLogger("seqtag")
+
+SHOWN = 10  # labels listed in a warning
+
+Corpora = dict[str, Corpus]
+
+
+def read_corpora(data: Data, task: str) -> Corpora:
+    """Read the data of a configuration.
+
+    Parameters
+    ----------
+    data : Data
+        Where they come from.
+    task : str
+        What they are for.
+
+    Returns
+    -------
+    dict of str to Corpus
+        ``train`` and, as far as there are such data, ``dev`` and ``test``; all with the labels that the task needs.
+
+    Raises
+    ------
+    DataError, ConfigError
+        If something cannot be found or read, has no labels, or nothing to learn from.
+    """
+    if data.dataset is not None:
+        corpora = datasets.load(data.dataset, data.options)
+    else:
+        corpora = {split: read(path, data.format, data.options) for split, path in data.files.items()}
+    if data.dev_share is not None:
+        corpora = _with_dev(corpora, data.dev_share)
+    corpora = {split: corpora[split] for split in ("train", "dev", "test") if split in corpora}
+    for corpus in corpora.values():
+        check_labelled(corpus, task)
+    return corpora
+
+
+def retokenize(corpus: Corpus, tokenizer: str) -> Corpus:
+    """Split texts as a model splits raw text, where nothing was counted by the tokens of the reader.
+
+    Parameters
+    ----------
+    corpus : Corpus
+        As a reader made it, which splits texts at white space.
+    tokenizer : str
+        The model's, a name of `seqtag.data.tokenizers.TOKENIZERS`.
+    """
+    if tokenizer == "whitespace":
+        return corpus
+    return replace(corpus, sequences=tuple(_retokenized(sequence, tokenizer) for sequence in corpus))
+
+
+def _retokenized(sequence: Sequence, tokenizer: str) -> Sequence:
+    if sequence.text is None or sequence.labels is not None or sequence.columns or sequence.vectors:
+        return sequence
+    tokens, offsets = tokenize(sequence.text, tokenizer)
+    line = sequence.lines[:1] if sequence.lines and len(set(sequence.lines)) == 1 else None
+    lines = line * len(tokens) if line else None
+    return replace(sequence, tokens=tokens, offsets=offsets, lines=lines)
+
+
+def check_labelled(corpus: Corpus, task: str) -> None:
+    """Refuse a corpus that is empty or lacks the labels of a task, before anything is spent on it.
+
+    Raises
+    ------
+    DataError
+        Naming the first sequence without.
+    """
+    rules = RULES[task]
+    if not corpus.n_tokens:
+        raise DataError(
+            f"{corpus.name} must hold at least one token or frame; it has {len(corpus)} sequences, all empty."
+        )
+    for sequence in corpus:
+        if rules.labels_of(sequence) is None:
+            raise DataError(f"{corpus.name}: {rules.lacks(sequence)}")
+
+
+def is_numeric(corpus: Corpus) -> bool:
+    """Tell whether the sequences of a corpus are frames of numbers."""
+    return any(sequence.frames is not None for sequence in corpus)
+
+
+def summary(corpora: Mapping[str, Corpus], task: str) -> str:
+    """Word what was read: sequences, tokens and words, or frames and features, and labels of each part."""
+    numeric = is_numeric(corpora["train"])
+    rows = [[split, *_counts(corpus, task), corpus.name] for split, corpus in corpora.items()]
+    units = ["frames", "features"] if numeric else ["tokens", "words"]
+    return render.table(rows, ["", "sequences", *units, RULES[task].labels, "from"])
+
+
+def warn_of_unseen(corpora: Mapping[str, Corpus], task: str) -> None:
+    """Log the labels of ``dev`` and ``test`` that training never sees, and a ``dev`` part that cannot tell anything."""
+    known = _label_counts(corpora["train"], task)
+    for split, corpus in corpora.items():
+        warn_of_unknown(corpus, split, "train has not", known, task)
+    found = _label_counts(corpora["dev"], task) if "dev" in corpora else known
+    if len(found) == 1 < len(known):
+        (only,) = found
+        logger.warning("dev has no label but %s, so it cannot tell which epoch is best; is train sorted?", only)
+
+
+def warn_of_unknown(corpus: Corpus, name: str, who: str, known: Collection[str], task: str) -> None:
+    """Log the labels of a corpus that are not among those known, which no prediction can have.
+
+    Parameters
+    ----------
+    corpus : Corpus
+        Labelled.
+    name, who : str
+        What the message calls the corpus, and who does not know the labels.
+    known : collection of str
+        The labels that can be predicted.
+    task : str
+        What it is for.
+    """
+    unseen = Counter({label: n for label, n in _label_counts(corpus, task).items() if label not in known})
+    if unseen:
+        listed = ", ".join(f"{label} ({count:,})" for label, count in unseen.most_common(SHOWN))
+        more = f" and {len(unseen) - SHOWN} more" if len(unseen) > SHOWN else ""
+        what = RULES[task].labels
+        logger.warning("%s has %s that %s, they cannot be predicted: %s%s", name, what, who, listed, more)
+
+
+def check_encoders(config: Config, corpora: Mapping[str, Corpus]) -> None:
+    """Refuse a configuration whose encoders cannot read the data: fit them on the first sequence of each part.
+
+    Raises
+    ------
+    DataError, ConfigError
+        As training would, naming the column, the vectors or the kind of sequence that is not there.
+    """
+    if config.model["encoders"] == "auto":
+        return
+    firsts = [next(sequence for sequence in corpus if len(sequence)) for corpus in corpora.values()]
+    fit_encoders(config.model["encoders"], firsts)
+
+
+def _counts(corpus: Corpus, task: str) -> list[Any]:
+    """Return how many sequences, tokens, distinct tokens (or frames, features) and labels a corpus has."""
+    widths = [sequence.frames.shape[1] for sequence in corpus if sequence.frames is not None]
+    distinct = max(widths) if widths else len({token for sequence in corpus for token in sequence.tokens})
+    return [len(corpus), corpus.n_tokens, distinct, len(_label_counts(corpus, task))]
+
+
+def _label_counts(corpus: Corpus, task: str) -> Counter[str]:
+    labels_of = RULES[task].labels_of
+    return Counter(label for sequence in corpus for label in labels_of(sequence) or ())
+
+
+def _with_dev(corpora: Corpora, share: float) -> Corpora:
+    if "dev" in corpora:
+        raise ConfigError(f"data.dev must not be set where the data has a dev part of its own; got {share!r}.")
+    train, dev = corpora["train"].split(share)
+    return corpora | {"train": train, "dev": replace(dev, name=f"the last {share:g} of {dev.name}")}

@@ -1,0 +1,168 @@
+"""What an experiment does differently for each task: the labels it needs, how answers are scored, what they must beat.
+
+A task that is new to experiments is one more entry in `RULES`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+import numpy as np
+
+from seqtag import metrics
+from seqtag.answers import with_probabilities
+from seqtag.data.corpus import Corpus, Sequence
+from seqtag.data.sequence import called
+from seqtag.errors import ConfigError, DataError
+from seqtag.predictor import Predictor
+from seqtag.registry import Registry
+
+Report: TypeAlias = metrics.Report | metrics.ClassReport
+
+
+class Scores(NamedTuple):
+    """How a model did on a corpus.
+
+    Parameters
+    ----------
+    report : Report or ClassReport
+        The scores.
+    reliability : Reliability, optional
+        How far its probabilities can be believed, where the task asks for it.
+    """
+
+    report: Report
+    reliability: metrics.Reliability | None = None
+
+
+class Baseline(NamedTuple):
+    """How frequencies alone do on a corpus.
+
+    Parameters
+    ----------
+    report : Report or ClassReport
+        The scores.
+    about : str
+        What is answered, in a few words.
+    """
+
+    report: Report
+    about: str
+
+
+class Rules(Protocol):
+    """What an experiment must know of a task."""
+
+    labels: str
+    """What the labels are called in a table."""
+
+    def labels_of(self, sequence: Sequence) -> tuple[str, ...] | None:
+        """Return the labels that a sequence has for this task; None if it has none, and is no data for it."""
+
+    def lacks(self, sequence: Sequence) -> str:
+        """Word what a sequence without such labels lacks, and what to do."""
+
+    def scores(self, predictor: Predictor, corpus: Corpus, mode: metrics.Mode) -> Scores:
+        """Compare a model's answers with a corpus's labels."""
+
+    def baseline(self, predictor: Predictor, train: Corpus, corpus: Corpus, mode: metrics.Mode) -> Baseline:
+        """Compare the answers of frequencies in the training data with a corpus's labels."""
+
+
+class TaggingRules:
+    """One label a token or frame; the most frequent label of each word has to be beaten."""
+
+    labels = "labels"
+
+    def labels_of(self, sequence: Sequence) -> tuple[str, ...] | None:
+        """Return the label of each token or frame."""
+        return sequence.labels
+
+    def lacks(self, sequence: Sequence) -> str:
+        """Word that labels are missing; a label for the whole belongs to another task."""
+        unit = "token" if sequence.frames is None else "frame"
+        other = "" if sequence.label is None else " It has a label for the whole: that is task: classification."
+        return f"every {unit} must have a label; {called(sequence)} has none.{other}"
+
+    def scores(self, predictor: Predictor, corpus: Corpus, mode: metrics.Mode) -> Scores:
+        """Count spans and tokens."""
+        return Scores(metrics.report(corpus.labels, predictor.predict(corpus), predictor.scheme, mode))
+
+    def baseline(self, predictor: Predictor, train: Corpus, corpus: Corpus, mode: metrics.Mode) -> Baseline:
+        """Give each word the label it has most often in training; all frames count as one word."""
+        words, labels = _words(train), train.labels
+        guesses = metrics.most_frequent_label_baseline(words, labels, _words(corpus))
+        about = "each word has the label that it has most often in train"
+        if any(sequence.frames is not None for sequence in train):
+            about = "every frame has the label that is most frequent in train"
+        return Baseline(metrics.report(corpus.labels, guesses, predictor.scheme, mode), about)
+
+
+class ClassificationRules:
+    """One label, or several, for a whole sequence; the most frequent one has to be beaten."""
+
+    labels = "classes"
+
+    def labels_of(self, sequence: Sequence) -> tuple[str, ...] | None:
+        """Return the labels of the whole."""
+        return (sequence.label,) if isinstance(sequence.label, str) else sequence.label
+
+    def lacks(self, sequence: Sequence) -> str:
+        """Word that the label is missing; labels of tokens belong to another task."""
+        other = ""
+        if sequence.labels is not None:
+            unit = "token" if sequence.frames is None else "frame"
+            other = f" It has a label for each {unit}: that is task: tagging."
+            if any(len(token.split()) > 1 for token in sequence.tokens):
+                other = " Its tokens have spaces in them: if they are texts, let data.text name their column."
+        return f"every sequence must have a label; {called(sequence)} has none.{other}"
+
+    def scores(self, predictor: Predictor, corpus: Corpus, mode: metrics.Mode) -> Scores:
+        """Count sequences, and compare probabilities with what is right."""
+        if mode == "strict":
+            raise ConfigError("mode 'strict' says how spans are counted, and a classifier has none; leave it out.")
+        gold = _gold(predictor, corpus)
+        answers = list(with_probabilities(predictor, corpus))
+        report = metrics.class_report(gold, [sequence.label for sequence, _ in answers])
+        probabilities = np.array([list(by_class.values()) for _, by_class in answers])  # (N, K)
+        return Scores(report, _reliability(predictor, gold, probabilities))
+
+    def baseline(self, predictor: Predictor, train: Corpus, corpus: Corpus, mode: metrics.Mode) -> Baseline:
+        """Give every sequence the label that most have in training."""
+        guesses = metrics.most_frequent_class_baseline(_gold(predictor, train), len(corpus))
+        about = "every sequence has the class that is most frequent in train"
+        return Baseline(metrics.class_report(_gold(predictor, corpus), guesses), about)
+
+
+RULES: Registry[Rules] = Registry("task")
+"""The rules by task."""
+RULES.add("tagging", TaggingRules())
+RULES.add("classification", ClassificationRules())
+
+
+def _words(corpus: Corpus) -> list[tuple[str, ...]]:
+    return [sequence.tokens if sequence.frames is None else ("",) * len(sequence) for sequence in corpus]
+
+
+def _gold(predictor: Predictor, corpus: Corpus) -> list[Any]:
+    """Return the label of each sequence as the model gives its own: one, or a tuple of them."""
+    decoder: Any = predictor.decoder
+    if decoder.multi_label:
+        return [(sequence.label,) if isinstance(sequence.label, str) else sequence.label for sequence in corpus]
+    for sequence in corpus:
+        if isinstance(sequence.label, tuple):
+            raise DataError(
+                f"{corpus.name}: every sequence must have one label, since the model gives one; {called(sequence)} has "
+                f"{sequence.label!r}. For several train with model.multi_label: true."
+            )
+    return [sequence.label for sequence in corpus]
+
+
+def _reliability(predictor: Predictor, gold: list[Any], probabilities: np.ndarray) -> metrics.Reliability:
+    """Compare confidence with what came true; a class that was never learned counts as missed."""
+    decoder: Any = predictor.decoder
+    names = np.array([str(label) for label in decoder.labels])
+    if decoder.multi_label:
+        return metrics.reliability(probabilities, [[name in labels for name in names] for labels in gold])
+    right = names[probabilities.argmax(axis=1)] == np.array(gold)
+    return metrics.reliability(probabilities.max(axis=1), right)

@@ -1,0 +1,54 @@
+"""Pictures, as `matplotlib.figure.Figure` made without pyplot: no window, no state that others could see."""
+
+from __future__ import annotations
+
+from seqtag.plots.classes import plot_confusion, plot_reliability
+from seqtag.plots.spans import SpanPanel, plot_memory_span
+from seqtag.plots.style import (
+    BLUE,
+    DIVERGING,
+    DPI,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    PALE,
+    PURPLE,
+    SEQUENTIAL,
+    SMALL_SIZE,
+    SUFFIXES,
+    TEXT_SIZE,
+    TITLE_SIZE,
+    VERMILION,
+    label_axes,
+    new_figure,
+    save_figure,
+)
+from seqtag.plots.traces import plot_memory, plot_trace
+
+__all__ = [
+    "BLUE",
+    "DIVERGING",
+    "DPI",
+    "GREEN",
+    "GREY",
+    "INK",
+    "ORANGE",
+    "PALE",
+    "PURPLE",
+    "SEQUENTIAL",
+    "SMALL_SIZE",
+    "SUFFIXES",
+    "TEXT_SIZE",
+    "TITLE_SIZE",
+    "VERMILION",
+    "SpanPanel",
+    "label_axes",
+    "new_figure",
+    "plot_confusion",
+    "plot_memory",
+    "plot_memory_span",
+    "plot_reliability",
+    "plot_trace",
+    "save_figure",
+]
