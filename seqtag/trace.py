@@ -149,6 +149,10 @@ class Trace:
             "layers": layers,
         }
 
+    def to_json(self) -> str:
+        """Return `to_dict` as text, one line; a token may hold half a character, which is kept."""
+        return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False) + "\n"
+
     def save(self, path: str | Path) -> Path:
         """Write the trace as what the suffix of the path says.
 
@@ -167,14 +171,9 @@ class Trace:
             If the suffix is another one, or the file cannot be written.
         """
         path = Path(path)
-        suffix = path.suffix.lower()
-        if suffix not in WRITERS:
-            known = ", ".join(WRITERS)
-            raise DataError(
-                f"a trace's path must end in one of {known}; got {str(path)!r}." + near_name(suffix, WRITERS)
-            )
+        write = check_suffix(path)
         try:
-            WRITERS[suffix](self, path)
+            write(self, path)
         except OSError as error:
             raise DataError(f"{path} cannot be written: {error.strerror}. Choose another place.") from error
         return path
@@ -291,8 +290,7 @@ def _rounded(array: np.ndarray) -> list[Any]:
 
 
 def _write_json(trace: Trace, path: Path) -> None:
-    text = json.dumps(trace.to_dict(), ensure_ascii=False, allow_nan=False) + "\n"
-    path.write_bytes(text.encode("utf-8", "surrogatepass"))  # a token may hold half a character
+    path.write_bytes(trace.to_json().encode("utf-8", "surrogatepass"))
 
 
 def _write_arrays(trace: Trace, path: Path) -> None:
@@ -305,6 +303,26 @@ def _write_picture(trace: Trace, path: Path) -> None:
     from seqtag.plots import save_figure
 
     save_figure(trace.plot(), path)
+
+
+def check_suffix(path: Path) -> Callable[[Trace, Path], None]:
+    """Return what writes a trace to a path, by its suffix.
+
+    Parameters
+    ----------
+    path : Path
+        Where a trace is to be written.
+
+    Raises
+    ------
+    DataError
+        If there is no such kind of file.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in WRITERS:
+        known = ", ".join(WRITERS)
+        raise DataError(f"a trace's path must end in one of {known}; got {str(path)!r}." + near_name(suffix, WRITERS))
+    return WRITERS[suffix]
 
 
 WRITERS: dict[str, Callable[[Trace, Path], None]] = {

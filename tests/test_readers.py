@@ -3,6 +3,7 @@ import io
 import json
 from collections import Counter
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -381,7 +382,7 @@ BROKEN = [
         read_jsonl,
         '{"token": ["a"]}\n',
         {},
-        ":1: expected an object with 'tokens' or 'text'; got the keys ['token']. Did you",
+        ":1: expected an object with 'tokens', 'text' or 'frames'; got the keys ['token']. Did you",
     ),
     (read_jsonl, '{"tokens": ["a", 1]}\n', {}, ":1: expected a list of strings under 'tokens'; got ['a', 1]."),
     (read_jsonl, '{"tokens": "a"}\n', {}, ":1: expected a list of strings under 'tokens'; got 'a'."),
@@ -402,7 +403,23 @@ BROKEN = [
     (read_jsonl, '{"tokens": ["a"], "text": 1}\n', {}, ":1: expected a string under 'text'; got 1."),
     (read_jsonl, '{"tokens": ["a"], "spans": []}\n', {}, ":1: expected spans with text alone"),
     (read_jsonl, '{"text": "a", "labels": ["O"]}\n', {}, ":1: expected 'labels' and columns only beside 'tokens'"),
-    (read_jsonl, '{"text": "a", "label": 1}\n', {}, ":1: expected a label without white space around it; got 1."),
+    (read_jsonl, '{"text": "a", "label": 1.5}\n', {}, ":1: expected a label without white space around it; got 1.5."),
+    (read_jsonl, '{"text": "a", "label": true}\n', {}, "white space around it; got True."),
+    (
+        read_jsonl,
+        '{"frames": 3}\n',
+        {},
+        ":1: expected rows of numbers of one length, and one label a frame if any",
+    ),
+    (
+        read_jsonl,
+        '{"frames": [[1], [1, 2]]}\n',
+        {},
+        "got rows of several lengths, or other things than numbers",
+    ),
+    (read_jsonl, '{"frames": [["1"]]}\n', {}, "got rows of several lengths, or other things than numbers"),
+    (read_jsonl, '{"frames": [[1]], "labels": ["a", "b"]}\n', {}, "got ['a', 'b'] under 'labels' for 1 frames."),
+    (read_jsonl, '{"frames": [[1]], "text": "a"}\n', {}, ":1: expected 'frames' without tokens or text; got 'text'"),
     (
         read_jsonl,
         '{"text": "a", "label": ["x", ""]}\n',
@@ -782,3 +799,15 @@ def test_every_word_of_ewt_stands_in_its_text(shared_data):
     assert all(s.id and s.group and s.text for s in corpus)
     assert len({s.group for s in corpus}) == 316
     assert all(s.tokens == tuple(s.text[a:b] for a, b in s.offsets) for s in corpus)
+
+
+def test_jsonl_of_numbers(write):
+    path = write(
+        '{"frames": [[0.5, null], [1, 2]], "labels": ["up", "down"], "label": 3}\n'
+        '{"frames": [], "labels": [], "label": 4}\n'
+    )
+    first, empty = read_jsonl(path)
+    assert first == Sequence(frames=np.array([[0.5, np.nan], [1, 2]]), labels=("up", "down"), label="3")
+    assert len(empty) == 0 and empty.label == "4"
+    single = read_jsonl(write('{"frames": [1, 2, 3]}\n'))[0]
+    assert single.frames.tolist() == [[1.0], [2.0], [3.0]]

@@ -7,6 +7,7 @@ one of usage or configuration with 2. What is heavy is imported inside the comma
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import sys
 from dataclasses import replace
@@ -20,7 +21,7 @@ import typer.core
 import seqtag
 from seqtag.cli._start import log_to_stderr, set_threads, start_keras, tell
 from seqtag.cli._streams import open_output, wants_color
-from seqtag.errors import ConfigError, SeqtagError
+from seqtag.errors import ConfigError, DataError, SeqtagError
 
 
 class Output(StrEnum):
@@ -232,6 +233,56 @@ def predict(
         for block in blocks:
             out.writelines(written(predictor, block, wants_color(out)))
             out.flush()
+
+
+@app.command(
+    epilog=examples(
+        'seqtag trace runs/ner --text "Ada moved to Paris" --output trace.png',
+        "seqtag trace runs/signals signals.npz --number 3 --output trace.npz",
+    )
+)
+def trace(
+    run: Run,
+    file: Annotated[
+        str | None,
+        typer.Argument(metavar="FILE|-", help="What `predict` reads; one sequence of it is traced."),
+    ] = None,
+    text: Annotated[str | None, typer.Option(metavar="SENTENCE", help="A sentence instead.")] = None,
+    number: Annotated[int, typer.Option(metavar="N", min=1, help="Which sequence of the file, from 1 on.")] = 1,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A picture (.png, .svg, .pdf), .npz or .json; without it JSON is printed."),
+    ] = None,
+    influence: Annotated[
+        bool, typer.Option(help="Take each input away in turn, which takes its time where a sequence is long.")
+    ] = True,
+) -> None:
+    """Show what a network kept in mind while it read one sequence.
+
+    The hidden states and gates of every layer, attention, probabilities, and how much each input changes the answer.
+    """
+    from seqtag.cli._inputs import sequences_of
+    from seqtag.predictor import Predictor
+    from seqtag.trace import check_suffix
+
+    if (file is None) == (text is None):
+        raise typer.BadParameter("give a file, - for standard input, or --text.")
+    if output is not None:
+        check_suffix(output)
+    with (
+        Predictor.load(run) as predictor,
+        sequences_of(predictor, file, [] if text is None else [text], None) as blocks,
+    ):
+        chosen = list(itertools.islice(itertools.chain.from_iterable(blocks), number - 1, number))
+        if not chosen:
+            name = "standard input" if file == "-" else file or "--text"
+            raise DataError(f"{name} must hold a sequence number {number}; it has fewer.")
+        (found,) = predictor.trace(chosen, influence=influence)
+    if output is not None:
+        found.save(output)
+        return
+    with open_output(None) as out:
+        out.write(found.to_json())
 
 
 @app.command(epilog=examples("seqtag check configs/conll2000.yaml --set data.dev=0.2"))

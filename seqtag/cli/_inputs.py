@@ -7,14 +7,12 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any
-
-import numpy as np
 
 from seqtag.cli._streams import arriving_lines, open_input
 from seqtag.data.coerce import as_sequences
 from seqtag.data.corpus import Sequence
 from seqtag.data.readers import read
+from seqtag.data.readers._numbers import table_of
 from seqtag.errors import ConfigError, DataError, at
 from seqtag.predictor import Predictor
 
@@ -92,19 +90,11 @@ class _Line:
             record = None
         if not isinstance(record, dict) or not isinstance(record.get("frames"), list):
             raise self._fault(f"{self.text[:60]!r}. This model reads numbers")
-        rows = [row if isinstance(row, list) else [row] for row in record["frames"]]
-        if len({len(row) for row in rows}) > 1 or not all(_is_number(value) for row in rows for value in row):
-            raise self._fault("rows of several lengths, or other things than numbers and null")
         id = record.get("id")
         try:
-            table = np.array(rows, np.float64).reshape(len(rows), -1 if rows else 1)
-            return Sequence(frames=table, id=None if id is None else str(id))
-        except (DataError, OverflowError) as error:
-            raise self._fault(f"others ({str(error).rstrip('.')})") from error
+            return Sequence(frames=table_of(record["frames"]), id=None if id is None else str(id))
+        except ValueError as error:
+            raise self._fault(str(error).rstrip(".")) from error
 
     def _fault(self, got: str) -> DataError:
         return DataError(f"{at(self.name, self.number)}: expected a sequence of numbers as {_FORM}; got {got}.")
-
-
-def _is_number(value: Any) -> bool:
-    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))

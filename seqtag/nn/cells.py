@@ -58,7 +58,12 @@ def _simple_rnn_relu(units: int, **options: Any) -> Any:
 
     # From the identity an error travels back through time undiminished (Le, Jaitly and Hinton, 2015).
     options["recurrent_initializer"] = keras.initializers.Identity()
-    return keras.layers.SimpleRNN(units, activation="relu", **options)
+
+    def rectify(x: Any) -> Any:
+        # Not "relu": TensorFlow's graph optimiser fails on a Relu that it fuses inside this loop, and says so at length.
+        return keras.ops.maximum(x, 0.0)
+
+    return keras.layers.SimpleRNN(units, activation=rectify, **options)
 
 
 def _gru(units: int, **options: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from seqtag.errors import DataError
+from seqtag.plots.lettering import lettering
 from seqtag.plots.style import (
     BLUE,
     GREEN,
@@ -102,7 +103,8 @@ def plot_confusion(report: ClassReport, title: str = "Confusion matrix") -> Figu
             f"{'several labels a sequence' if report.multi_label else 'no sequences'}."
         )
     k = len(counts)
-    names = [_shortened(str(label)) for label in report.labels]
+    letters = lettering(map(str, report.labels))
+    names = [letters.write(str(label), _LONGEST_NAME) for label in report.labels]
     side, beside = min(max(0.42 * k, 3.2), 11.0), 0.085 * max(map(len, names))  # inches
     figure, (axes,) = new_figure(side + beside + 1.7, side + beside + 0.7)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -112,6 +114,8 @@ def plot_confusion(report: ClassReport, title: str = "Confusion matrix") -> Figu
     step = -(-k // _MOST_NAMES)
     axes.set_xticks(range(0, k, step), names[::step], rotation=90 if beside > 0.3 else 0, parse_math=False)
     axes.set_yticks(range(0, k, step), names[::step], parse_math=False)
+    for name in (*axes.get_xticklabels(), *axes.get_yticklabels()):
+        name.set_fontfamily(letters.families)
     if k <= _MOST_NUMBERS:
         for row, column in np.argwhere(counts):
             colour = "white" if shares[row, column] > _DARK else "black"
@@ -119,7 +123,3 @@ def plot_confusion(report: ClassReport, title: str = "Confusion matrix") -> Figu
             axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=SMALL_SIZE)
     add_colour_bar(image, axes, "share of the gold class")
     return figure
-
-
-def _shortened(name: str) -> str:
-    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"

@@ -6,6 +6,8 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from seqtag.plots.style import load_matplotlib
+
 FONT = "DejaVu Sans"
 """Comes with matplotlib, so that it is always there."""
 
@@ -84,7 +86,13 @@ def lettering(texts: Iterable[str]) -> Lettering:
     ----------
     texts : iterable of str
         All that will be written.
+
+    Raises
+    ------
+    NotInstalledError
+        If there is no matplotlib.
     """
+    load_matplotlib()
     from matplotlib import font_manager
 
     missing = {char for text in texts for char in text if not _is_control(char)}

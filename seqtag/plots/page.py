@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from seqtag.trace import Trace
 
-_LONGEST_STEP, _LONGEST_TITLE = 14, 90  # characters of a token on an axis, of a sequence above the picture
+_LONGEST_STEP, _LONGEST_TITLE = 12, 90  # characters of a token on an axis, of a sequence above the picture
 _STEP_WIDTH, _TICK_WIDTH = 0.24, 0.15  # inches that a step should have, and that its name must have
 _COLUMNS = (1.0, 0.025, 1.0, 0.025)  # relative widths: two panels, each with room for a colour bar
 

@@ -49,7 +49,7 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
     NotInstalledError
         If there is no matplotlib.
     """
-    matplotlib = _matplotlib()
+    matplotlib = load_matplotlib()
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
@@ -107,7 +107,7 @@ def empty_figure(width: float, height: float) -> Figure:
     NotInstalledError
         If there is no matplotlib.
     """
-    _matplotlib()
+    load_matplotlib()
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained", facecolor="white")
@@ -166,7 +166,14 @@ def label_axes(axes: Axes, x: str = "", y: str = "", title: str = "") -> None:
     axes.set_title(title, fontsize=TITLE_SIZE, color=INK, loc="left", parse_math=False)
 
 
-def _matplotlib() -> ModuleType:
+def load_matplotlib() -> ModuleType:
+    """Import matplotlib.
+
+    Raises
+    ------
+    NotInstalledError
+        If there is none.
+    """
     try:
         import matplotlib
     except ImportError as error:

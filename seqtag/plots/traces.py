@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -110,6 +110,7 @@ def plot_memory(memories: Mapping[str, Memory], title: str = "How far a network 
         style = ("-", "--", ":")[i // len(COLOURS) % 3]
         label = f"{name} (reach {memory.reach:.1f} steps)"
         _draw_line(axes, memory, color=COLOURS[i % len(COLOURS)], linestyle=style, label=label)
+    _frame_lines(axes, memories.values())
     label_axes(axes, PLACE, "mean influence", title)
     for text in axes.legend(fontsize=SMALL_SIZE, frameon=False, labelcolor=INK).get_texts():
         text.set_parse_math(False)
@@ -265,6 +266,7 @@ def _draw_memory(page: Page, axes: Axes) -> None:
     style_axes(axes)
     memory = page.trace.memory()
     _draw_line(axes, memory, color=BLUE)
+    _frame_lines(axes, [memory])
     label_axes(axes, PLACE, "mean influence", f"Influence by distance (reach {memory.reach:.1f} steps)")
 
 
@@ -291,7 +293,20 @@ def _draw_classes(page: Page, axes: Axes) -> None:
 
 
 def _draw_line(axes: Axes, memory: Memory, **style: Any) -> None:
-    marker = "o" if len(memory.distances) <= 2 * MOST_MARKERS else None
+    axes.plot(memory.distances, memory.influence, marker="o", markersize=3, **style)
+
+
+def _frame_lines(axes: Axes, memories: Iterable[Memory]) -> None:
+    """Show the distances at which there is an influence to see, some more at both sides, and 0 in any case."""
+    from matplotlib.ticker import MaxNLocator
+
+    memories = list(memories)
+    top = max((float(memory.influence.max(initial=0.0)) for memory in memories), default=0.0) or 1.0
+    seen = [memory.distances[memory.influence > 0.005 * top] for memory in memories]
+    far = np.concatenate([[0], *seen])
+    low, high = int(far.min()), int(far.max())
+    aside = max(3, (high - low) // 4)
+    axes.set_xlim(low - aside, high + aside)
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
     axes.axvline(0, color=GREY, linewidth=0.8, zorder=1)
-    axes.plot(memory.distances, memory.influence, marker=marker, markersize=3, **style)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.05 * top)

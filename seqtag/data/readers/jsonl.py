@@ -11,6 +11,7 @@ from typing import Any, TypeGuard
 
 from seqtag.data.corpus import Corpus, Sequence
 from seqtag.data.readers._build import align, checked_label, checked_token, from_text
+from seqtag.data.readers._numbers import table_of
 from seqtag.data.readers._text import BLANK, FilePath, fault, quote, read_lines_of
 from seqtag.data.tokenizers import SPACES, TOKENIZERS, tokenize
 from seqtag.errors import near_name
@@ -24,6 +25,7 @@ def read_jsonl(
     text: str = "text",
     spans: str = "spans",
     label: str = "label",
+    frames: str = "frames",
     columns: list[str] | tuple[str, ...] | None = None,
     tokenizer: str = "whitespace",
     encoding: str = "utf-8",
@@ -31,16 +33,17 @@ def read_jsonl(
     """Read JSON Lines: one object a line; blank lines are passed over.
 
     An object holds tokens, with ``labels`` (one a token) and extra columns if it has any; or text, with
-    ``spans`` if it has any. Either may have a ``label`` for the whole, a string, or a list of strings for
-    several labels at once (or none). Text is cut into tokens, and its spans become IOB2 labels: a token is
-    split where a span begins or ends inside it, so that the labels say exactly what the spans say. All
-    objects of a file have the same of these keys.
+    ``spans`` if it has any; or ``frames``, a list of rows of numbers, null for a missing value, with ``labels``
+    (one a frame) if it has any. Each may have a ``label`` for the whole, a string or an integer, or a list of
+    them for several labels at once (or none). Text is cut into tokens, and its spans become IOB2 labels: a
+    token is split where a span begins or ends inside it, so that the labels say exactly what the spans say.
+    All objects of a file have the same of these keys.
 
     Parameters
     ----------
     path : str or path
         The file, plain or gzip.
-    tokens, labels, text, spans, label : str
+    tokens, labels, text, spans, label, frames : str
         The keys. Where ``labels`` keeps its default, "tags" is read in its place. A span is
         ``[start, end, label]`` or an object with these three keys; it counts characters (code points)
         from 0, its end is exclusive.
@@ -66,7 +69,7 @@ def read_jsonl(
         If there is no such tokenizer.
     """
     TOKENIZERS[tokenizer]  # refused before the file is opened
-    keys = _Keys(path, tokens, labels, text, spans, label, None if columns is None else tuple(columns))
+    keys = _Keys(path, tokens, labels, text, spans, label, frames, None if columns is None else tuple(columns))
     sequences = []
     first: tuple[int, list[str]] | None = None
     for number, line in enumerate(read_lines_of(path, encoding), 1):
@@ -92,6 +95,7 @@ class _Keys:
     text: str
     spans: str
     label: str
+    frames: str
     columns: tuple[str, ...] | None
 
     def settled(self, record: dict[str, Any]) -> _Keys:
@@ -100,20 +104,22 @@ class _Keys:
         keys = replace(self, labels="tags") if aliased else self
         if keys.columns is not None:
             return keys
-        named = {keys.tokens, keys.labels, keys.text, keys.spans, keys.label}
+        named = {keys.tokens, keys.labels, keys.text, keys.spans, keys.label, keys.frames}
         words = record.get(keys.tokens)
         size = len(words) if isinstance(words, list) else -1
         found = (key for key, value in record.items() if key not in named and _is_strings(value) and len(value) == size)
         return replace(keys, columns=tuple(found))
 
     def present(self, record: dict[str, Any]) -> list[str]:
-        known = (self.tokens, self.labels, self.text, self.spans, self.label, *(self.columns or ()))
+        known = (self.tokens, self.labels, self.text, self.spans, self.label, self.frames, *(self.columns or ()))
         return [key for key in known if record.get(key) is not None]
 
 
 def _sequence(keys: _Keys, number: int, record: dict[str, Any], tokenizer: str) -> Sequence:
     present = keys.present(record)
     label = _label(keys, number, record[keys.label]) if keys.label in present else None
+    if keys.frames in present:
+        return _of_frames(keys, number, record, label)
     if keys.tokens in present:
         if keys.spans in present:
             got = f"{keys.tokens!r} and {keys.spans!r}"
@@ -121,7 +127,7 @@ def _sequence(keys: _Keys, number: int, record: dict[str, Any], tokenizer: str) 
         return _of_tokens(keys, number, record, label)
     if keys.text not in present:
         advice = near_name(keys.tokens, record) or near_name(keys.text, record)
-        expected = f"an object with {keys.tokens!r} or {keys.text!r}"
+        expected = f"an object with {keys.tokens!r}, {keys.text!r} or {keys.frames!r}"
         raise fault(keys.path, number, expected, f"the keys {quote(list(record))}", advice)
     if keys.labels in present or keys.columns:
         expected = f"{keys.labels!r} and columns only beside {keys.tokens!r}"
@@ -131,11 +137,31 @@ def _sequence(keys: _Keys, number: int, record: dict[str, Any], tokenizer: str) 
 
 def _label(keys: _Keys, number: int, value: object) -> str | tuple[str, ...]:
     if not isinstance(value, list):
-        return checked_label(value, keys.path, number)
-    labels = tuple(checked_label(item, keys.path, number) for item in value)
+        return checked_label(_named(value), keys.path, number)
+    labels = tuple(checked_label(_named(item), keys.path, number) for item in value)
     if len(set(labels)) < len(labels):
         raise fault(keys.path, number, f"each label once under {keys.label!r}", quote(value))
     return labels
+
+
+def _named(value: object) -> object:
+    """Write the number of a class as text; what is neither is left to be refused."""
+    return str(value) if type(value) is int else value
+
+
+def _of_frames(keys: _Keys, number: int, record: dict[str, Any], label: str | tuple[str, ...] | None) -> Sequence:
+    others = [key for key in (keys.tokens, keys.text, keys.spans) if record.get(key) is not None]
+    if others:
+        raise fault(keys.path, number, f"{keys.frames!r} without tokens or text", f"{others[0]!r} beside it")
+    try:
+        table = table_of(record[keys.frames])
+        labels = record.get(keys.labels)
+        if labels is not None and not (_is_strings(labels) and len(labels) == len(table)):
+            raise ValueError(f"{quote(labels)} under {keys.labels!r} for {len(table)} frames")
+        return Sequence(labels=None if labels is None else tuple(labels), label=label, frames=table)
+    except ValueError as error:
+        expected = "rows of numbers of one length, and one label a frame if any"
+        raise fault(keys.path, number, expected, str(error).rstrip(".")) from error
 
 
 def _of_tokens(keys: _Keys, number: int, record: dict[str, Any], label: str | tuple[str, ...] | None) -> Sequence:
