@@ -22,7 +22,9 @@ NOISE = 1e-5
 """A change of probability below which a network in float32 cannot tell one from none."""
 
 
-def influence(features: SequenceOf[Feature], decoder: Decoder, backend: Backend, inputs: Mapping[str, np.ndarray]):
+def influence(
+    features: SequenceOf[Feature], decoder: Decoder, backend: Backend, inputs: Mapping[str, np.ndarray]
+) -> np.ndarray:
     """Return how much each input of a sequence moves each of its answers.
 
     Parameters
@@ -42,6 +44,11 @@ def influence(features: SequenceOf[Feature], decoder: Decoder, backend: Backend,
         At [i, j] the total variation distance, half the sum of absolute differences, between the answer's
         distribution at i with and without input j. A classifier has one answer; where it decides each class by
         itself, the mean absolute difference of its probabilities. From 0 to 1; what is below `NOISE` is 0.
+
+    Notes
+    -----
+    The distribution is the decoder's. Where a CRF or a scheme ties labels together, an answer of a network that reads
+    forward alone may so be moved by what comes later; of a softmax without a scheme it never is.
     """
     length = int(inputs["lengths"][0])
     (before,) = _probabilities(decoder, backend, inputs)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from seqtag.errors import DataError
+from seqtag.plots._page import Page, Panel
 from seqtag.plots.lettering import lettering
-from seqtag.plots.page import Page, Panel
 from seqtag.plots.style import (
     BLUE,
     DIVERGING,

@@ -334,8 +334,10 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
 
         Parameters
         ----------
-        X, y
-            As for `score`.
+        X : iterable
+            As for `fit`.
+        y : array-like, optional
+            The right classes; not needed where the sequences carry their label.
         bins : int
             Bins of confidence.
 
