@@ -23,7 +23,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ class Bundle:
     """
 
     manifest: dict[str, Any]
-    files: dict[str, bytes]
+    files: dict[str, bytes] = field(repr=False)  # megabytes
 
     def json(self, name: str) -> Any:
         """Return a JSON file's content.

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seqtag.data.batching import EncodedCorpus
 from seqtag.data.corpus import Sequence
 from seqtag.data.encoders import ENCODERS, Feature, column_of, fit_encoders, parse_choice
 from seqtag.data.lookup import FIRST, PADDING, UNKNOWN
@@ -22,6 +23,7 @@ CHOICES = [
     "affixes",
     "chars",
     {"chars": "lstm", "jamo": True, "min_count": 1},
+    {"ngrams": 2, "min_count": 1},
     {"column": "pos"},
     {"words": None, "lowercase": False, "min_count": 2},
 ]
@@ -244,3 +246,27 @@ def test_two_columns_are_two_encoders():
 def test_every_encoder_is_tried_above():
     of_numbers = {"frames", "vectors"}  # see test_numeric.py
     assert {parse_choice(choice)[0] for choice in CHOICES} | of_numbers == set(ENCODERS)
+
+
+def test_ngrams_read_each_token_with_those_that_follow():
+    sequences = [Sequence(("a", "b", "A")), Sequence(("a", "b"))]
+    (feature,) = fit_encoders([{"ngrams": 2, "min_count": 1}], sequences)
+    assert (feature.spec.name, feature.spec.level, feature.ngram) == ("ngrams_2", "token", 2)
+    assert feature.lookups[0].table == ("a\x1fb", "a", "b", "b\x1fa")  # the end stands for itself
+    ids = feature.encode_places(Sequence(("b", "a", "c")))
+    assert ids[:, 0].tolist() == [5, 1, 1]
+    assert Feature.from_dict(json.loads(json.dumps(feature.to_dict()))) == feature
+    with pytest.raises(DataError, match="every sequence must have tokens"):
+        feature.encode_places(Sequence(frames=np.zeros((2, 1))))
+    with pytest.raises(ConfigError, match="encoder 'ngrams': n must be an int of at least 2; got 1"):
+        fit_encoders([{"ngrams": 1}], sequences)
+    with pytest.raises(ConfigError, match="encoder 'ngrams' reads tokens"):
+        fit_encoders(["ngrams"], [Sequence(frames=np.zeros((2, 1)))])
+
+
+def test_ngrams_and_characters_go_through_a_batch():
+    sequences = [Sequence(("a", "b", "c")), Sequence(("a",))]
+    features = fit_encoders(["words", {"ngrams": 2, "min_count": 1}, {"ngrams": 3, "min_count": 1}], sequences)
+    batch = EncodedCorpus(features, sequences).batch(np.arange(2))
+    assert batch.inputs["ngrams_2"].shape == batch.inputs["ngrams_3"].shape == (2, 3, 1)
+    assert (batch.inputs["ngrams_2"][1, 1:] == 0).all()

@@ -83,9 +83,9 @@ def test_long_input_takes_linear_time(piece):
 
 
 def test_table():
-    assert TOKENIZERS.names() == ("whitespace", "words")
+    assert TOKENIZERS.names() == ("whitespace", "words", "characters")
     with pytest.raises(
-        ConfigError, match=r"tokenizer must be one of whitespace, words; got 'word'. Did you mean 'words'"
+        ConfigError, match=r"tokenizer must be one of whitespace, words, characters; got 'word'. Did you mean 'words'"
     ):
         tokenize("a", "word")
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -131,3 +131,9 @@ for tokenizer in TOKENIZERS:
         pieces = [piece for piece in line.decode().split("\\n") if piece.strip(SPACES)]
         assert tuple(pieces) == TOKENIZERS[tokenizer].tokenize(text)[0], (tokenizer, text)
 """
+
+
+def test_characters_are_single_symbols_without_spaces():
+    tokens, offsets = tokenize("아 더빙.. cafe\u0301 👩‍🚀🇰🇷", "characters")
+    assert tokens == ("아", "더", "빙", ".", ".", "c", "a", "f", "e\u0301", "👩‍🚀", "🇰🇷")
+    assert offsets[:3] == ((0, 1), (2, 3), (3, 4))

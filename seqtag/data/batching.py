@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seqtag.data.features import Feature
+from seqtag.data.features import Feature, tokens_of
 from seqtag.data.lookup import PADDING
-from seqtag.data.sequence import Sequence, called
-from seqtag.errors import DataError
+from seqtag.data.sequence import Sequence
 
 MAX_SEQUENCES = 32
 
@@ -115,12 +114,7 @@ def _distinct(sequences: SequenceOf[Sequence]) -> tuple[list[np.ndarray], list[s
     numbers: dict[str, int] = {}
     rows = []
     for sequence in sequences:
-        if sequence.frames is not None:
-            raise DataError(
-                f"every sequence must have tokens, which is what was learnt from; {called(sequence)} has frames "
-                "(numbers). Give token lists or strings."
-            )
-        rows.append(np.array([numbers.setdefault(token, len(numbers)) for token in sequence.tokens], np.int32))
+        rows.append(np.array([numbers.setdefault(token, len(numbers)) for token in tokens_of(sequence)], np.int32))
     return rows, list(numbers)
 
 

@@ -127,7 +127,7 @@ class Feature:
         if self.column is not None:
             return self.encode(column_of(sequence, self.column))
         if self.scaler is None:
-            return self.encode(ngrams(sequence.tokens, self.ngram))
+            return self.encode(ngrams(tokens_of(sequence), self.ngram))
         if self.vectors is None and not len(sequence):
             return np.zeros((0, self.spec.width), np.float32)
         table = frames_of(sequence) if self.vectors is None else vectors_of(sequence, self.vectors)
@@ -180,6 +180,16 @@ def vectors_of(sequence: Sequence, name: str) -> np.ndarray:
             + near_name(name, sequence.vectors)
         )
     return sequence.vectors[name]
+
+
+def tokens_of(sequence: Sequence) -> tuple[str, ...]:
+    """Return the tokens of a sequence, or say that it has frames."""
+    if sequence.frames is not None:
+        raise DataError(
+            f"every sequence must have tokens, which is what was learnt from; {called(sequence)} has frames (numbers). "
+            "Give token lists or strings."
+        )
+    return sequence.tokens
 
 
 def frames_of(sequence: Sequence) -> np.ndarray:

@@ -271,6 +271,11 @@ class SequenceEstimator(BaseEstimator):
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "bundle_")
 
+    def __dir__(self) -> list[str]:
+        """Leave the Keras model out until it is there: who lists attributes (scikit-learn's HTML) reads them, too."""
+        absent = {"model_"} if getattr(self, "_model", None) is None else set()
+        return sorted(set(super().__dir__()) - absent)
+
     def __getstate__(self) -> dict[str, Any]:
         """Leave the session and the Keras model out: both are made again from the bundle."""
         return {key: value for key, value in super().__getstate__().items() if key not in ("_predictor", "_model")}
