@@ -12,7 +12,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from seqtag import Corpus, SequenceTagger
+    from seqtag import Corpus, SequenceClassifier, SequenceTagger
 
 settings.register_profile("seqtag", deadline=None)  # on a busy machine an example may take any time
 settings.load_profile("seqtag")
@@ -59,6 +59,41 @@ def tiny() -> Callable[..., SequenceTagger]:
 
     defaults = {"encoders": ["words"], "units": 8, "epochs": 1, "neighbour_weight": 0, "random_state": 0}
     return lambda **params: SequenceTagger(**defaults | params)
+
+
+@pytest.fixture(scope="session")
+def kinds() -> dict[str, Corpus]:
+    """Sentences whose ``label`` is the kind of the first name in them; every tenth of the development data is wrong."""
+    from dataclasses import replace
+
+    from seqtag import Corpus
+    from seqtag.datasets import make_tagging
+
+    made = make_tagging(sequences=240)
+    wrong = {"PER": "LOC", "LOC": "ORG", "ORG": "none", "none": "PER"}  # so that no model can be sure and right
+    dev = (replace(s, label=s.label if i % 10 else wrong[s.label]) for i, s in enumerate(made["dev"]))
+    return made | {"dev": Corpus(tuple(dev), "tagging dev")}
+
+
+@pytest.fixture(scope="session")
+def classified(kinds: dict[str, Corpus]) -> SequenceClassifier:
+    """A small classifier that has learned `kinds` and was calibrated on its development data."""
+    from seqtag import SequenceClassifier
+
+    classifier = SequenceClassifier(
+        encoders=["words"], units=24, pooling="last", dropout=0.1, random_state=0, **LEARNS | {"batch_tokens": 200}
+    )
+    return classifier.fit(kinds["train"], validation_data=kinds["dev"])
+
+
+@pytest.fixture(scope="session")
+def small() -> Callable[..., SequenceClassifier]:
+    """Make a classifier of words that is trained in no time and has learned next to nothing."""
+    from seqtag import SequenceClassifier
+
+    network = {"encoders": ["words"], "cell": "simple_rnn", "units": 8}
+    training = {"epochs": 1, "neighbour_weight": 0, "validation_fraction": 0, "random_state": 0}
+    return lambda **params: SequenceClassifier(**network | training | params)
 
 
 @pytest.fixture

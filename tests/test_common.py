@@ -66,8 +66,8 @@ def check(parts, data, folder):
     with load(tagger.save(folder)) as predictor:
         assert predictor.predict(sequences) == predicted
         batch = EncodedCorpus(predictor.features, as_sequences(sequences)).batch(np.arange(len(sequences)))
-        found = predictor.backend.emissions(batch.inputs)
-    expected = KerasBackend(SequenceTagger.load(folder).model_).emissions(batch.inputs)
+        found = predictor.backend.compute(batch.inputs)
+    expected = KerasBackend(SequenceTagger.load(folder).model_).compute(batch.inputs)
     live = np.arange(expected.shape[1]) < batch.lengths[:, None]
     np.testing.assert_allclose(found[live], expected[live], rtol=1e-4, atol=1e-5)
 

@@ -1,6 +1,7 @@
 """Networks: blocks against NumPy, the whole against its promises to a Keras user."""
 
 import json
+from dataclasses import asdict
 
 import keras
 import numpy as np
@@ -12,11 +13,13 @@ from seqtag.data.corpus import Sequence
 from seqtag.data.encoders import FeatureSpec, fit_encoders
 from seqtag.data.lookup import UNKNOWN
 from seqtag.errors import BundleError, ConfigError
-from seqtag.nn.cells import CELLS
+from seqtag.nn.cells import CELLS, DIRECTIONS
 from seqtag.nn.decoders import DECODERS
 from seqtag.nn.heads import NeighbourWords
 from seqtag.nn.inputs import CharacterCNN, CharacterRNN, Place, RareDropout
-from seqtag.nn.network import TaggerModel, build_tagger, named_weights, restore
+from seqtag.nn.network import SequenceModel, build_classifier, build_tagger, named_weights, restore
+from seqtag.nn.pooling import POOLINGS
+from seqtag.nn.stack import Stack
 
 WORDS = ["ada", "moved", "to", "Paris", "in", "May", "2024", "한국", "x", "extraordinarily", "👍🏽", "café"]
 K = 4
@@ -25,6 +28,7 @@ ENCODERS = {
     "words, cnn": ["words", {"chars": "cnn", "min_count": 1, "filters": 5}],
     "words, rnn": [{"words": None, "dim": 7}, {"chars": "lstm", "min_count": 1, "filters": 6}],
     "words, column": ["words", {"column": "pos", "dim": 4}],
+    "words, vectors": ["words", {"vectors": "two"}],
     "column": [{"column": "pos"}],
 }
 
@@ -36,7 +40,10 @@ def make_sequences(seed=0, n=12, longest=7):
     drawn = [np.cumsum(row) % len(WORDS) for row in steps]
     return [
         Sequence(
-            tuple(WORDS[i] for i in row), tuple(str(i % K) for i in row), columns={"pos": tuple(map(str, row % 3))}
+            tuple(WORDS[i] for i in row),
+            tuple(str(i % K) for i in row),
+            columns={"pos": tuple(map(str, row % 3))},
+            vectors={"two": rng.normal(size=(len(row), 2))},
         )
         for row in drawn
     ]
@@ -51,7 +58,9 @@ def make_data(encoders="words, affixes", seed=0, **options):
 
 
 def make_model(specs, **options):
-    return build_tagger(specs, K, **({"units": 6} | options))
+    """Build a tagger; what `Stack` knows of the options is the stack's."""
+    stack = {name: options.pop(name) for name in Stack.__dataclass_fields__ if name in options and name != "dropout"}
+    return build_tagger(specs, K, stack=Stack(**{"units": 6} | stack), **options)
 
 
 def whole(encoded):
@@ -145,7 +154,7 @@ def test_unknown_parts_are_named(options, message):
 @pytest.mark.parametrize(("model", "near"), [("lstn", "lstm"), ("cmn", "cnn")])
 def test_an_unknown_reader_of_characters_is_named(model, near):
     spec = FeatureSpec("chars", "chars", "type", size=9, model=model)
-    with pytest.raises(ConfigError, match=f"'chars'.*one of cnn, simple_rnn, gru, lstm; got '{model}'.*mean '{near}'"):
+    with pytest.raises(ConfigError, match=f"'chars'.*one of cnn, .*gru, lstm; got '{model}'.*mean '{near}'"):
         make_model([spec])
 
 
@@ -157,32 +166,35 @@ def test_a_direction_has_half_the_filters():
 
 # ---- combinations ------------------------------------------------------------------------------------------
 
+ALLOWED = {"start": [True] * K, "transitions": np.tri(K).astype(bool).tolist(), "end": [True] * K}
+HEADS = {
+    **{name: (build_tagger, {"decoder": name, "allowed": ALLOWED}) for name in DECODERS},
+    **{name: (build_classifier, {"pooling": name, "multi_label": name == "mean"}) for name in POOLINGS},
+}
+STACKS = {"plain": {}, "rich": {"layers": 2, "merge": "sum", "residual": True, "layer_norm": True}}
 FACTORS = {
+    "head": list(HEADS),
     "encoders": list(ENCODERS),
-    "cell": list(CELLS),
-    "bidirectional": [False, True],
-    "layers": [1, 2],
-    "decoder": list(DECODERS),
+    "direction": list(DIRECTIONS),
+    "stack": list(STACKS),
     "neighbour_words": [False, True],
 }
 
 
 @pytest.mark.parametrize("options", list(pairwise(FACTORS)), ids=title)
 def test_combinations(options):
+    build, head = HEADS[options["head"]]
     specs, encoded = make_data(options["encoders"])
-    allowed = {"start": [True] * K, "transitions": np.tri(K).astype(bool).tolist(), "end": [True] * K}
-    options = {key: value for key, value in options.items() if key != "encoders"} | {"seed": 3, "allowed": allowed}
-    model = make_model(specs, **options)
+    stack = Stack(units=6, direction=options["direction"], **STACKS[options["stack"]])
+    options = {"seed": 3, "dropout": 0.2, "neighbour_words": options["neighbour_words"], **head}
+    model = build(specs, K, stack=stack, **options)
     batch = whole(encoded)
     found = emissions(model, batch.inputs)
-    assert found.shape == (*batch.targets.shape, K) and np.isfinite(found).all()
-    assert found.std(axis=(0, 1)).min() > 1e-3
-    loss = model.compute_loss(batch.inputs, batch.targets, model(batch.inputs, training=True))
-    assert np.isfinite(float(loss))
+    assert found.shape == ((*batch.targets.shape, K) if build is build_tagger else (len(encoded), K))
+    assert np.isfinite(found).all() and found.std(axis=tuple(range(found.ndim - 1))).min() > 1e-3
     config = json.loads(json.dumps(model.get_config()))
-    assert config.items() >= options.items() and config == model.get_config()
-    again = TaggerModel.from_config(config)
-    np.testing.assert_array_equal(emissions(again, batch.inputs), found)
+    assert config == model.get_config() and config.items() >= options.items() and config["stack"] == asdict(stack)
+    np.testing.assert_array_equal(emissions(SequenceModel.from_config(config), batch.inputs), found)
 
 
 # ---- for a Keras user --------------------------------------------------------------------------------------
@@ -193,7 +205,7 @@ def test_combinations(options):
     [
         ("words, affixes", {"decoder": "crf", "neighbour_words": True}),
         ("words, rnn", {"decoder": "softmax", "cell": "gru", "layers": 2}),
-        ("column", {"cell": "simple_rnn", "bidirectional": False}),
+        ("column", {"cell": "simple_rnn", "direction": "forward"}),
     ],
 )
 @pytest.mark.slow
@@ -291,8 +303,8 @@ def test_weights_by_name_restore_the_model():
 # ---- the neighbouring words --------------------------------------------------------------------------------
 
 
-def neighbour_loss(states, ids, vectors, index, lengths, kernel, bias, frequencies):
-    """The loss of both halves, one prediction after the other."""
+def neighbour_loss(ways, states, ids, vectors, index, lengths, kernel, bias, frequencies):
+    """The loss of each direction, one prediction after the other."""
     n_tokens = lengths.sum()
     correction = []
     for word in ids:
@@ -301,25 +313,26 @@ def neighbour_loss(states, ids, vectors, index, lengths, kernel, bias, frequenci
     units = kernel.shape[1]
     losses = []
     for b, n in enumerate(lengths):
-        for way, (seen, step) in enumerate((("forward", 1), ("backward", -1))[: len(kernel)]):
+        for i, way in enumerate(ways):
+            step = {"forward": 1, "backward": -1}[way]
             for t in range(n):
                 if not 0 <= t + step < n:
                     continue
-                state = states[b, t, :units] if seen == "forward" else states[b, t, units:]
-                logits = vectors @ (state @ kernel[way] + bias[way, 0]) + correction
+                state = states[b, t, i * units : (i + 1) * units]
+                logits = vectors @ (state @ kernel[i] + bias[i, 0]) + correction
                 losses.append(np.log(np.exp(logits).sum()) - logits[index[b, t + step]])
     return np.mean(losses)
 
 
-@pytest.mark.parametrize("both", [True, False])
-def test_the_loss_of_neighbouring_words_by_hand(both):
+@pytest.mark.parametrize("direction", list(DIRECTIONS))
+def test_the_loss_of_neighbouring_words_by_hand(direction):
     rng = np.random.default_rng(0)
     ids = np.array([2, 5, 1, 1, 3], np.int32)  # two distinct tokens are unknown words
     index = np.array([[0, 1, 4, 2], [3, 1, 0, 0], [2, 0, 0, 0]], np.int32)
     lengths = np.array([4, 2, 1], np.int32)
     vectors = rng.normal(size=(5, 3)).astype(np.float32)
-    states = rng.normal(size=(3, 4, 8 if both else 4)).astype(np.float32)
-    layer = NeighbourWords(size=7, both=both)
+    states = rng.normal(size=(3, 4, 4 * len(DIRECTIONS[direction]))).astype(np.float32)
+    layer = NeighbourWords(size=7, direction=direction)
     np.testing.assert_array_equal(layer(states, ids[:, None], vectors, index, lengths), states)
     assert layer.losses == []
     kernel, bias = rng.normal(size=layer.kernel.shape), rng.normal(size=layer.bias.shape)
@@ -327,17 +340,17 @@ def test_the_loss_of_neighbouring_words_by_hand(both):
     for weight, value in ((layer.kernel, kernel), (layer.bias, bias), (layer.frequencies, frequencies)):
         weight.assign(value)
     layer.strength.assign(0.5)
-    expected = neighbour_loss(states, ids, vectors, index, lengths, kernel, bias, frequencies)
+    expected = neighbour_loss(DIRECTIONS[direction], states, ids, vectors, index, lengths, kernel, bias, frequencies)
     assert float(layer.loss(states, ids, vectors, index, lengths)) == pytest.approx(expected, rel=1e-4)
     np.testing.assert_array_equal(layer(states, ids[:, None], vectors, index, lengths, training=True), states)
     assert [float(loss) for loss in layer.losses] == pytest.approx([0.5 * expected], rel=1e-4)
 
 
-@pytest.mark.parametrize("bidirectional", [True, False])
-def test_the_auxiliary_loss_is_there_in_training_only(bidirectional):
+@pytest.mark.parametrize("direction", list(DIRECTIONS))
+def test_the_auxiliary_loss_is_there_in_training_only(direction):
     specs, encoded = make_data()
     batch = whole(encoded)
-    model = make_model(specs, neighbour_words=True, bidirectional=bidirectional, dropout=0.0)
+    model = make_model(specs, neighbour_words=True, direction=direction, dropout=0.0)
     layer = model.get_layer("neighbour_words")
     layer.strength.assign(0.5)
     head, total = [], []
@@ -358,9 +371,10 @@ def test_single_tokens_have_no_neighbours():
     assert [float(loss) for loss in layer.losses] == [0.0]
 
 
-def test_no_state_has_seen_the_word_it_predicts():
+@pytest.mark.parametrize("merge", ["concat", "sum"])
+def test_no_state_has_seen_the_word_it_predicts(merge):
     specs, _ = make_data()
-    model = make_model(specs, neighbour_words=True, layers=2)
+    model = make_model(specs, neighbour_words=True, layers=2, merge=merge)
     states_of = keras.Model(model.inputs, model.get_layer("neighbour_words").input[0])
     rng = np.random.default_rng(0)
     inputs = {"index": np.array([[0, 1, 2, 3, 4]], np.int32), "lengths": np.array([5], np.int32)}

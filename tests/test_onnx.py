@@ -1,6 +1,7 @@
 """The exported graph: the same emissions as Keras, by native recurrent nodes alone."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -11,9 +12,11 @@ from seqtag.backends import OnnxBackend
 from seqtag.data.batching import EncodedCorpus
 from seqtag.data.corpus import Sequence
 from seqtag.data.encoders import fit_encoders
-from seqtag.export.onnx import OPSET, tagger_graph
-from seqtag.nn.cells import CELLS
-from seqtag.nn.network import build_tagger
+from seqtag.export.onnx import OPSET, can_export, network_graph
+from seqtag.nn.cells import CELLS, DIRECTIONS
+from seqtag.nn.network import build_classifier, build_tagger
+from seqtag.nn.pooling import POOLINGS
+from seqtag.nn.stack import Stack
 
 SENTENCES = ["Ada moved to Paris in May", "한국 에서", "x", "extraordinarily !", "to Paris"]
 UNSEEN = ["unseen 👍🏽 Ada", "👩\u200d👧", "qqq", "to unseen words and much more of them than before", "cafe\u0301 ١٢"]
@@ -21,6 +24,7 @@ ENCODERS = {
     "cnn": [{"words": None, "dim": 5}, {"affixes": None, "min_count": 1, "dim": 2}, {"chars": "cnn", "min_count": 1}],
     "rnn": [{"words": None, "dim": 5}, {"chars": "lstm", "min_count": 1, "filters": 6, "dim": 4}],
     "column": [{"column": "pos", "dim": 3}],
+    "vectors": [{"words": None, "dim": 5}, {"vectors": "a/b"}],
     "words and column": ["words", {"column": "pos"}],
     "two columns": [{"column": "pos"}, {"column": "letter count/한"}],
     "gru over characters": [{"chars": "gru", "filters": 2}],
@@ -29,20 +33,25 @@ ENCODERS = {
 
 
 def make_sequences(sentences):
-    """Sentences with two columns."""
+    """Sentences with two columns and vectors."""
+    rng = np.random.default_rng(0)
     for sentence in sentences:
         tokens = tuple(sentence.split())
         columns = {
             "pos": tuple(token[0] for token in tokens),
             "letter count/한": tuple(str(len(token)) for token in tokens),
         }
-        yield Sequence(tokens, columns=columns)
+        yield Sequence(tokens, columns=columns, vectors={"a/b": rng.normal(size=(len(tokens), 3))})
 
 
-def make_model(encoders, **options):
-    """A model with random weights everywhere, biases too, and its features."""
+def make_model(encoders, head="tagger", **stack):
+    """A model with random weights everywhere, biases too, and its features; a pooling's name makes a classifier."""
     features = fit_encoders(ENCODERS[encoders], make_sequences(SENTENCES))
-    model = build_tagger([feature.spec for feature in features], 5, units=6, neighbour_words=True, **options)
+    specs, stack = [feature.spec for feature in features], Stack(**{"units": 6} | stack)
+    if head == "tagger":
+        model = build_tagger(specs, 5, stack=stack, decoder="softmax", neighbour_words=True)
+    else:
+        model = build_classifier(specs, 5, stack=stack, pooling=head, neighbour_words=True)
     rng = np.random.default_rng(0)
     model.set_weights([rng.normal(scale=0.6, size=weight.shape) for weight in model.weights])
     return features, model
@@ -61,42 +70,73 @@ def operators(graph):
 def check(encoders, **options):
     """Compare Keras and ONNX Runtime; return the graph."""
     features, model = make_model(encoders, **options)
-    graph = tagger_graph(model)
+    graph = network_graph(model)
     backend = OnnxBackend(graph)
     for batch in batches(features):
         expected = np.array(model(batch.inputs, training=False))
-        found = backend.emissions(batch.inputs)
+        found = backend.compute(batch.inputs)
         assert found.dtype == np.float32 and found.shape == expected.shape
         assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
     return graph
 
 
 FACTORS = {
+    "head": ["tagger", *POOLINGS],
     "cell": list(CELLS),
-    "bidirectional": [True, False],
-    "layers": [1, 2],
-    "encoders": ["cnn", "rnn", "column"],
+    "encoders": ["cnn", "rnn", "column", "vectors"],
+    "direction": list(DIRECTIONS),
+    "stack": ["plain", "deep"],
 }
-QUICK = list(pairwise(FACTORS))
+STACKS = {"plain": {"layers": 1}, "deep": {"layers": 2, "merge": "sum"}}
+PAIRS = list(pairwise(FACTORS))
 EVERY = [dict(zip(FACTORS, row, strict=True)) for row in itertools.product(*FACTORS.values())]
-ROWS = [*QUICK, *(pytest.param(row, marks=pytest.mark.slow) for row in EVERY if row not in QUICK)]
+ROWS = [*PAIRS, *(pytest.param(row, marks=pytest.mark.soak) for row in EVERY if row not in PAIRS)]
 
 
 @pytest.mark.parametrize("options", ROWS, ids=title)
 def test_equal_to_keras(options):
-    graph = check(**options)
+    stack = STACKS[options["stack"]]
+    graph = check(**{name: value for name, value in options.items() if name != "stack"}, **stack)
     also = options["encoders"] == "rnn" and options["cell"] == "lstm"  # the characters' own LSTM
-    assert operators(graph).count(CELLS[options["cell"]].onnx) == options["layers"] + also
+    assert operators(graph).count(CELLS[options["cell"]].onnx) == stack["layers"] + also
 
 
-@pytest.mark.parametrize("encoders", list(ENCODERS)[3:])
+RICH = {"residual": True, "layer_norm": True, "initial_state": "learned", "layers": 3}
+
+
+@pytest.mark.parametrize("head", FACTORS["head"])
+def test_normalised_layers_mean_nothing_beyond_a_length(head):
+    """What stands there is not zero, and neither a maximum nor a mean may see it."""
+    check("column", head=head, **RICH)
+
+
+def test_the_frames_of_a_sequence():
+    sequences = [Sequence(frames=np.random.default_rng(n).normal(size=(n, 2))) for n in (5, 1, 3)]
+    features = fit_encoders(["frames"], sequences)
+    model = build_classifier([feature.spec for feature in features], 4, stack=Stack(units=3), pooling="last")
+    inputs = EncodedCorpus(features, sequences).batch(np.arange(3)).inputs
+    assert "index" not in inputs
+    found = OnnxBackend(network_graph(model)).compute(inputs)
+    np.testing.assert_allclose(found, model(inputs), atol=1e-5)
+
+
+def test_what_onnx_has_no_operator_for_is_told_before(monkeypatch):
+    config = make_model("rnn")[1].get_config()
+    assert can_export(config)
+    monkeypatch.setitem(CELLS._entries, "lstm", replace(CELLS["lstm"], onnx=None))
+    assert not can_export(config)  # the characters' cell, too
+    assert can_export(make_model("column", cell="gru")[1].get_config())
+    assert not can_export(make_model("rnn", cell="gru")[1].get_config())
+
+
+@pytest.mark.parametrize("encoders", list(ENCODERS)[4:])
 def test_further_encoders(encoders):
     check(encoders)
 
 
 def test_the_graph_is_checked_and_holds_native_nodes_alone():
-    features, model = make_model("rnn", layers=2, decoder="softmax")
-    graph = onnx.load_from_string(tagger_graph(model))
+    features, model = make_model("rnn", layers=2)
+    graph = onnx.load_from_string(network_graph(model))
     onnx.checker.check_model(graph, full_check=True)
     assert [(entry.domain, entry.version) for entry in graph.opset_import] == [("", OPSET)]
     assert not {"Loop", "Scan", "If", "SequenceMap"} & {node.op_type for node in graph.graph.node}
@@ -114,14 +154,18 @@ def test_the_graph_is_checked_and_holds_native_nodes_alone():
 
 
 def test_directions_declare_themselves():
-    def directions(bidirectional):
-        graph = onnx.load_from_string(tagger_graph(make_model("column", bidirectional=bidirectional)[1]))
+    def directions(direction):
+        graph = onnx.load_from_string(network_graph(make_model("column", direction=direction)[1]))
         nodes = [node for node in graph.graph.node if node.op_type == "LSTM"]
         return [attribute.s for node in nodes for attribute in node.attribute if attribute.name == "direction"]
 
-    assert directions(True) == [b"bidirectional"] and directions(False) == [b"forward"]
+    assert {name: directions(name) for name in DIRECTIONS} == {
+        "both": [b"bidirectional"],
+        "forward": [b"forward"],
+        "backward": [b"reverse"],
+    }
 
 
 def test_the_same_model_gives_the_same_bytes():
     _, model = make_model("cnn")
-    assert tagger_graph(model) == tagger_graph(model)
+    assert network_graph(model) == network_graph(model)

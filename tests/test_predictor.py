@@ -21,8 +21,9 @@ from seqtag.data.batching import EncodedCorpus
 from seqtag.data.encoders import fit_encoders
 from seqtag.data.schemes import Span
 from seqtag.data.transitions import allowed_transitions
+from seqtag.decoders import TagDecoder
 from seqtag.errors import BundleError, DataError, SeqtagError
-from seqtag.predictor import BATCH_TOKENS, CHUNK, Decoder, run_batches
+from seqtag.predictor import BATCH_TOKENS, CHUNK, run_batches
 
 LABELS = ("O", "B-PER", "I-PER", "B-LOC")
 WORDS = ["ada", "lovelace", "paris", "in"]
@@ -37,7 +38,7 @@ class TableBackend:
         self.asked = []
         self.closed = False
 
-    def emissions(self, inputs):
+    def compute(self, inputs):
         self.asked.append(inputs["lengths"].tolist())
         return self.table[inputs["words"][:, 0]][inputs["index"]]
 
@@ -47,7 +48,7 @@ class TableBackend:
 
 def decoder(scheme="iob2", labels=LABELS, scores=0.0):
     start, transitions, end = allowed_transitions(labels, scheme)
-    return Decoder(labels, scheme, *(scores + decoding.constrain(table) for table in (transitions, start, end)))
+    return TagDecoder(labels, scheme, *(scores + decoding.constrain(table) for table in (transitions, start, end)))
 
 
 @pytest.fixture
@@ -129,8 +130,8 @@ def test_spans_are_read_in_the_models_scheme(predictor):
 def test_what_cannot_be_read_is_named(predictor):
     with pytest.raises(DataError, match=r"X must be a list .* got one str"):
         predictor.predict("Ada")
-    with pytest.raises(DataError, match=r"X\[1\]\[0\] must be a string; got int"):
-        predictor.predict([["ada"], [3]])
+    with pytest.raises(DataError, match=r"X\[1\]\[1\] must be a string; got int"):
+        predictor.predict([["ada"], ["ada", 3]])
 
 
 def test_closing_closes_the_backend(predictor):
@@ -155,8 +156,9 @@ def test_without_scores_between_labels_each_stands_alone(free):
     lengths = np.array([5, 2])
     best = decoder(free, labels).best(emissions, lengths)
     np.testing.assert_array_equal(best[0], emissions[0].argmax(axis=1))
-    np.testing.assert_array_equal(best[1], [*emissions[1, :2].argmax(axis=1), 0, 0, 0])
-    np.testing.assert_allclose(decoder(free, labels).marginals(emissions, lengths)[0], decoding.softmax(emissions)[0])
+    np.testing.assert_array_equal(best[1], emissions[1, :2].argmax(axis=1))
+    p = decoder(free, labels).probabilities(emissions, lengths)
+    np.testing.assert_allclose(p[0], decoding.softmax(emissions)[0])
 
 
 @pytest.mark.parametrize(
@@ -164,7 +166,7 @@ def test_without_scores_between_labels_each_stands_alone(free):
 )
 def test_scores_must_fit_the_labels(scores):
     with pytest.raises(ValueError, match="the scores of 4 labels have the shapes"):
-        Decoder(LABELS, "iob2", *scores)
+        TagDecoder(LABELS, "iob2", *scores)
 
 
 # --- from a folder ----------------------------------------------------------------------------------------------
@@ -189,7 +191,7 @@ def test_a_closed_model_says_so(saved, learned):
     keras = KerasBackend(learned.model_)
     keras.close()
     with pytest.raises(SeqtagError, match="was closed"):
-        keras.emissions({})
+        keras.compute({})
 
 
 BROKEN = {
@@ -292,7 +294,7 @@ NASTY = [
 
 def emissions_of(backend, features, tokens):
     batch = EncodedCorpus(features, [Sequence(tuple(tokens))]).batch(np.array([0]))
-    return backend.emissions(batch.inputs)
+    return backend.compute(batch.inputs)
 
 
 def path_score(emissions, decoder, labels):
@@ -384,7 +386,7 @@ def test_a_model_of_an_unknown_cell_is_refused_by_name(corpora, tiny, eager, lea
 
     entry = CELLS._entries.pop("leaky")
     try:
-        with pytest.raises(SeqtagError, match="cell must be one of simple_rnn, gru, lstm; got 'leaky'"):
+        with pytest.raises(SeqtagError, match="cell must be one of simple_rnn, simple_rnn_relu, gru, lstm; got 'leaky'"):
             load(path)
     finally:
         CELLS.add("leaky", entry)

@@ -16,7 +16,7 @@ import pytest
 import seqtag
 
 ROOT = Path(seqtag.__file__).parents[1]
-PUBLIC = ["Corpus", "Predictor", "SeqtagError", "Sequence", "SequenceTagger", "load", "read"]
+PUBLIC = ["Corpus", "Predictor", "SeqtagError", "Sequence", "SequenceClassifier", "SequenceTagger", "load", "read"]
 
 # Modules whose names users hold on to.
 MODULES = [
@@ -24,9 +24,20 @@ MODULES = [
     "seqtag.data.readers",
     "seqtag.datasets",
     "seqtag.errors",
-    "seqtag.metrics",
+    "seqtag.metrics.baselines",
+    "seqtag.metrics.calibration",
+    "seqtag.metrics.classes",
+    "seqtag.metrics.counts",
+    "seqtag.metrics.scorers",
+    "seqtag.metrics.tagging",
+    "seqtag.plots.classes",
+    "seqtag.plots.spans",
+    "seqtag.plots.style",
+    "seqtag.plots.traces",
     "seqtag.predictor",
+    "seqtag.tasks.classifier",
     "seqtag.tasks.tagger",
+    "seqtag.trace",
 ]
 
 

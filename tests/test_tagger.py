@@ -32,17 +32,24 @@ def lists(tagger, X):
 # --- refused before anything is trained -------------------------------------------------------------------------
 
 WRONG = {
-    "encoders": ["words", 3, None, {"words": None}],
+    "encoders": ["words", 3, None, {"words": None}, "Auto"],
     "cell": ["lstmm", None, 1],
     "units": [0, -1, 2.5, "200", None, True],
     "layers": [0, 1.0, "one"],
     "bidirectional": [1, "yes", None],
+    "go_backwards": [1, None],
+    "merge": ["max", None],
+    "residual": [0, "yes"],
+    "layer_norm": [1, "batch"],
+    "initial_state": ["given", "random", None],
+    "unroll": [5, None],
     "decoder": ["viterbi", None],
     "dropout": [-0.1, 1, 1.5, float("nan"), "0.5", None],
     "scheme": ["bilou", None],
     "tokenizer": ["spacy", None],
     "epochs": [0, 1.5, "Auto", None],
     "batch_tokens": [0, None],
+    "batch_sequences": [0, 1.5],
     "learning_rate": [-1e-3, float("nan"), "fast"],
     "warmup_steps": [-1, 0.5],
     "clip_norm": [-1, None],
@@ -53,6 +60,7 @@ WRONG = {
     "class_weight": ["balance", 3, [1, 2]],
     "invalid_tags": ["drop", None],
     "init_from": [3],
+    "warm_start": [1, None, "yes"],
     "random_state": [-1, 0.5, "seed"],
     "verbose": [-1, 3, None],
 }
@@ -75,6 +83,8 @@ def test_a_wrong_parameter_is_named(name, value):
         ({"encoders": ["word"]}, "Did you mean 'words'"),
         ({"encoders": ["words", "words"]}, "none twice"),
         ({"encoders": []}, "at least one encoder"),
+        ({"go_backwards": True}, "go_backwards must be False where bidirectional is True"),
+        ({"unroll": True}, "unroll=True needs sequences of one length; these have 2 to 4 tokens. Set unroll=False"),
         ({"class_weight": {"B-PRE": 2}}, r"class_weight must name labels.*'B-PRE'.* Did you mean 'B-PER'"),
         ({"class_weight": {"O": -1}}, r"class_weight\['O'\] must be a number of at least 0; got -1"),
         ({"class_weight": {"O": float("nan")}}, r"class_weight\['O'\] must be a number"),
@@ -97,7 +107,7 @@ BAD = [
     ([["a"], ["b", None]], None, r"X\[1\]\[1\] must be a string; got NoneType"),
     ([["a"], [["b"]]], None, r"X\[1\]\[0\] must be a string; got list"),
     ([b"a"], None, r"X\[0\] must be a list of strings; got bytes"),
-    ([{"words": ["a"]}], None, r"X\[0\] must have the key 'tokens'; it has 'words'"),
+    ([{"words": ["a"]}], None, r"X\[0\] must have the key 'tokens' or 'frames', and not both; it has 'words'"),
     ([{"tokens": ["a"], "pos": "N"}], None, r"X\[0\]\['pos'\] must be a list of strings; got str"),
     ([["a"], {"tokens": ["a"], "pos": ["N", "V"]}], None, r"X\[1\]\['pos'\] must have one entry a token; got 2 for 1"),
     (X, Y[:2], "one label list a sequence; got 2 for 3 sequences"),
@@ -340,7 +350,7 @@ def test_another_seed_gives_another_model(tiny, eager):
     one, other = (tagger.bundle_.arrays("weights.npz") for tagger in fitted)
     assert one.keys() == other.keys()
     for name in ("words_vectors/embeddings", "emissions/kernel", "recurrent_0/forward/lstm_cell/kernel"):
-        assert not np.isclose(one[name], other[name]).any(), name
+        assert np.isclose(one[name], other[name]).mean() < 0.01, name
 
 
 @pytest.mark.slow
@@ -364,10 +374,13 @@ def test_the_seeds_of_others_have_no_influence(tiny, eager):
 
 @pytest.mark.slow
 def test_parameters_reach_the_network_and_the_training(tiny, eager):
-    network = {"cell": "gru", "units": 3, "layers": 2, "bidirectional": False, "decoder": "softmax", "dropout": 0.25}
+    stack = {"cell": "gru", "units": 3, "layers": 2, "merge": "mean", "residual": True, "layer_norm": True,
+             "initial_state": "learned", "dropout": 0.25}  # fmt: skip
+    network = {"decoder": "softmax", "dropout": 0.25}
     training = {
         "epochs": 2,
         "batch_tokens": 90,
+        "batch_sequences": 17,
         "learning_rate": 0.03,
         "warmup_steps": 7,
         "clip_norm": 0.5,
@@ -375,11 +388,12 @@ def test_parameters_reach_the_network_and_the_training(tiny, eager):
         "neighbour_weight": 0.125,
         "patience": 4,
     }
-    tagger = tiny(**network, **training)
+    tagger = tiny(**network | stack, **training)
     assert asdict(tagger._settings(n_tokens=50, seed=11)) == training | {"seed": 11}
     assert tagger.set_params(epochs="auto")._settings(n_tokens=200_000, seed=0).epochs == 8
     config = tagger.set_params(epochs=1).fit(X, Y).bundle_.manifest["network"]
     assert config == config | network and config["neighbour_words"] is True and config["seed"] == 0
+    assert config["stack"] == stack | {"direction": "both", "steps": None}
     assert [spec["name"] for spec in config["features"]] == ["words"]
 
 
@@ -604,7 +618,7 @@ def test_only_what_was_asked_for_is_shown(tiny, eager, capfd, caplog, verbose):
     tiny(verbose=verbose, epochs=3, patience=0).fit(X * 5, Y * 5)
     shown = capfd.readouterr()
     assert shown.out == ""
-    line = r"epoch {}/3  loss \d+\.\d{{4}}  F1 \d\.\d{{4}}  +[\d,]+ tokens/s"
+    line = r"epoch {}/3  loss \d+\.\d{{4}}  span F1 \d\.\d{{4}}  +[\d,]+ tokens/s"
     for epoch in (1, 2, 3):
         assert bool(re.search(line.format(epoch), shown.err)) == (verbose == 1)
     logged = [record.getMessage() for record in caplog.records if record.name == "seqtag"]
@@ -656,7 +670,7 @@ def test_a_loss_that_is_no_number_is_explained(tiny, eager):
 
 @pytest.mark.slow
 def test_patience_stops_a_stalled_run_and_the_best_is_kept(tiny, eager):
-    tagger = tiny(epochs=60, patience=2, learning_rate=0.02).fit(X * 4, Y * 4, validation_data=(X, Y))
+    tagger = tiny(epochs=60, patience=2, learning_rate=0.02, warmup_steps=0).fit(X * 4, Y * 4, validation_data=(X, Y))
     history = tagger.history_
     best = max(history["score"])
     first, last = history["score"].index(best), len(history["score"])

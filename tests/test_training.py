@@ -10,7 +10,8 @@ from seqtag.data.corpus import Sequence
 from seqtag.data.encoders import fit_encoders
 from seqtag.errors import TrainingError
 from seqtag.nn._tensorflow import LazyAdam
-from seqtag.nn.network import TaggerModel, build_tagger
+from seqtag.nn.network import SequenceModel, build_tagger
+from seqtag.nn.stack import Stack
 from seqtag.training import averaging, loop
 from seqtag.training.averaging import AveragedWeights
 from seqtag.training.schedule import WarmupLinear, auto_epochs
@@ -207,15 +208,15 @@ def make_data(n=40, seed=0, longest=11, weights=False):
     return features, EncodedCorpus(features, sequences, [(row % 3).astype(np.int32) for row in rows], given)
 
 
-def make_model(features, seed=0, **options):
+def make_model(features, seed=0, decoder="crf", **stack):
     specs = [feature.spec for feature in features]
-    return build_tagger(specs, 3, **({"units": 8, "neighbour_words": True, "seed": seed} | options))
+    return build_tagger(specs, 3, stack=Stack(units=8, **stack), decoder=decoder, neighbour_words=True, seed=seed)
 
 
 def make_small():
     """A model and data on which an epoch is one step and takes no time."""
     features, data = make_data(4, longest=2)
-    return make_model(features, cell="simple_rnn", decoder="softmax", bidirectional=False), data
+    return make_model(features, cell="simple_rnn", decoder="softmax", direction="forward"), data
 
 
 def settings(**options):
@@ -247,8 +248,8 @@ class Recorder(keras.callbacks.Callback):
 
 def test_a_fit_learns_and_tells_what_happened(monkeypatch):
     traces = []
-    loss = TaggerModel.compute_loss
-    monkeypatch.setattr(TaggerModel, "compute_loss", lambda *args: traces.append(1) or loss(*args))
+    loss = SequenceModel.compute_loss
+    monkeypatch.setattr(SequenceModel, "compute_loss", lambda *args: traces.append(1) or loss(*args))
     features, data = make_data()
     model = make_model(features)
     recorder = Recorder()
@@ -290,7 +291,7 @@ def test_the_same_seed_gives_the_same_model_bit_by_bit():
     for run in range(2):
         keras.utils.set_random_seed(run)  # no part may draw from the global generators
         model = make_model(features)
-        history = loop.fit(model, data, settings(epochs=2), score=lambda: 0.0)
+        history = loop.fit(model, data, settings(epochs=2), score=lambda: (0.0, 0.0))
         found.append((history.loss, model.get_weights()))
     (loss, weights), (loss_again, weights_again) = found
     assert loss == loss_again
@@ -300,19 +301,20 @@ def test_the_same_seed_gives_the_same_model_bit_by_bit():
 
 def test_the_best_averaged_weights_are_left_in_the_model(eager):
     model, data = make_small()
-    scores, weights = iter([0.1, 0.7, 0.7, 0.2]), []
+    scores, weights = iter([(0.1, 0.0), (0.7, -3.0), (0.7, -2.0), (0.7, -2.0), (0.7, -2.5)]), []
 
     def score():
         weights.append(model.get_weights())
         return next(scores)
 
     recorder = Recorder()
-    history = loop.fit(model, data, settings(epochs=4), score=score, callbacks=[recorder])
-    assert history.score == [0.1, 0.7, 0.7, 0.2] and history.best_epoch == 2  # of equal scores the later
-    for found, expected in zip(model.get_weights(), weights[2], strict=True):
+    history = loop.fit(model, data, settings(epochs=5), score=score, callbacks=[recorder])
+    assert history.score == [0.1, 0.7, 0.7, 0.7, 0.7]
+    assert history.best_epoch == 3  # of equal scores the one that wins the tie, of equal ties the later
+    for found, expected in zip(model.get_weights(), weights[3], strict=True):
         np.testing.assert_array_equal(found, expected)
     # callbacks see the trained weights, the score is that of their mean
-    assert any((a != b).any() for a, b in zip(recorder.weights[2], weights[2], strict=True))
+    assert any((a != b).any() for a, b in zip(recorder.weights[3], weights[3], strict=True))
 
 
 def test_without_a_score_the_last_averaged_weights_stay(eager):
@@ -343,8 +345,15 @@ def test_a_single_step_trains(eager):
 def test_a_stalled_run_is_stopped(eager, patience, scores, epochs):
     model, data = make_small()
     left = iter(scores)
-    history = loop.fit(model, data, settings(epochs=len(scores), patience=patience), score=lambda: next(left))
+    history = loop.fit(model, data, settings(epochs=len(scores), patience=patience), score=lambda: (next(left), 0.0))
     assert history.score == scores[:epochs]
+
+
+def test_a_run_that_wins_ties_is_not_stalled(eager):
+    model, data = make_small()
+    left = iter([-0.5, -0.4, -0.3, -0.3, -0.2])
+    history = loop.fit(model, data, settings(epochs=5, patience=1), score=lambda: (0.9, next(left)))
+    assert len(history.score) == 4
 
 
 def test_a_callback_can_stop_the_run(eager):
@@ -363,7 +372,7 @@ def test_a_loss_that_is_no_number_is_an_error(eager):
 
     callback = keras.callbacks.LambdaCallback(on_epoch_begin=poison)
     with pytest.raises(TrainingError, match=r"it became nan in epoch 2\. Lower learning_rate \(now 0\.02\)"):
-        loop.fit(model, data, settings(), score=lambda: scored.append(1) or 0.0, callbacks=[callback])
+        loop.fit(model, data, settings(), score=lambda: scored.append(1) or (0.0, 0.0), callbacks=[callback])
     assert scored == [1]  # the broken weights are never scored, so never the best
 
 

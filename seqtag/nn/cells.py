@@ -60,7 +60,7 @@ def _simple_rnn_relu(units: int, **options: Any) -> Any:
     options["recurrent_initializer"] = keras.initializers.Identity()
 
     def rectify(x: Any) -> Any:
-        # Not "relu": TensorFlow's graph optimiser fails on a Relu that it fuses inside this loop, and says so at length.
+        # Not "relu": TensorFlow's graph optimiser fails on a Relu that it fuses inside this loop, and says so.
         return keras.ops.maximum(x, 0.0)
 
     return keras.layers.SimpleRNN(units, activation=rectify, **options)
