@@ -222,8 +222,7 @@ def _read(
     by_type = [vectors[spec.name] for spec in features if spec.level == "type"]
     parts = [Place(name="place")(_join(by_type, "types"), inputs["index"], lengths)] if by_type else []
     parts += [vectors[spec.name] for spec in features if spec.level == "token"]
-    are_numbers = [False] * bool(by_type) + [spec.kind == "vectors" for spec in features if spec.level == "token"]
-    states = _drop_learned(parts, are_numbers, dropout, next(seeds))
+    states = _drop(_join(parts, "tokens"), dropout, next(seeds), "tokens_dropout")
 
     # === The recurrent stack ===
     auxiliary = None
@@ -259,20 +258,6 @@ def _join(parts: list[Any], name: str) -> Any:
 
 def _drop(states: Any, rate: float, seed: int, name: str) -> Any:
     return keras.layers.SpatialDropout1D(rate, seed=seed, name=name)(states) if rate else states
-
-
-def _drop_learned(parts: list[Any], are_numbers: list[bool], rate: float, seed: int) -> Any:
-    """Join the parts of the tokens' vectors; drop what was learned, not what was measured.
-
-    Of a few measurements none can be spared: with them dropped, digits read by rows were measured to be worse.
-    """
-    if not any(are_numbers):
-        return _drop(_join(parts, "tokens"), rate, seed, "tokens_dropout")
-    kept = [
-        part if is_number else _drop(part, rate, seed + i, f"tokens_dropout_{i}")
-        for i, (part, is_number) in enumerate(zip(parts, are_numbers, strict=True))
-    ]
-    return _join(kept, "tokens")
 
 
 def _seeds(seed: int) -> Iterator[int]:
