@@ -83,7 +83,7 @@ def test_a_cell_without_gates_shows_how_far_its_state_moves():
 
 def test_of_many_units_those_that_vary_most_are_drawn():
     figure = made_trace("abcdefgh", units=MOST_UNITS + 9).plot()
-    axes = panel(figure, f"Forward: hidden states ({MOST_UNITS} of {MOST_UNITS + 9} units, those that vary most)")
+    axes = panel(figure, f"Forward: hidden states ({MOST_UNITS} of {MOST_UNITS + 9} units)")
     assert axes.images[0].get_array().shape == (MOST_UNITS, 8)
 
 

@@ -142,7 +142,7 @@ def _draw_states(page: Page, run: CellRun, title: str, top: float, has_names: bo
     rows = states[:, order_units(states)].T
     image = _draw_image(axes, rows, cmap=DIVERGING, vmin=-top, vmax=top)
     axes.set_yticks([])
-    some = f"{len(kept)} of {units} units, those that vary most" if units > len(kept) else f"{units} units"
+    some = f"{len(kept)} of {units} units" if units > len(kept) else f"{units} units"
     label_axes(axes, y="unit", title=f"{title}: hidden states ({some})")
     page.name_steps(axes, has_names)
     return image
