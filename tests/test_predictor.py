@@ -106,6 +106,15 @@ def test_a_stream_is_read_a_chunk_at_a_time(predictor):
     stream.close()
 
 
+def test_probabilities_stream_with_their_sequences(predictor):
+    sequences = [Sequence(tuple(WORDS[i % 4] for i in range(n)), id=str(n)) for n in (3, 0, 1)] * 700
+    for sequence, (found, p), expected in zip(
+        sequences, predictor.stream_proba(iter(sequences)), predictor.predict_proba(sequences), strict=True
+    ):
+        assert found is sequence
+        np.testing.assert_array_equal(p, expected)
+
+
 def test_annotation_keeps_text_offsets_and_columns(predictor):
     text = "Ada Lovelace (in Paris)!"
     (sequence,) = predictor.annotate([text])
@@ -252,21 +261,23 @@ before = set(sys.modules)
 import seqtag
 predictor = seqtag.load(sys.argv[1])
 answers = predictor.predict([["mr", "baba", "ltd"], "mr baba", []])
+classes = seqtag.load(sys.argv[2]).predict([["mr", "baba", "ltd"], "mr baba", []])
 probabilities = predictor.predict_proba([["mr"]])
 new = {name.split(".")[0] for name in set(sys.modules) - before}
-print(json.dumps({"answers": answers, "new": sorted(new - set(sys.stdlib_module_names))}))
+print(json.dumps({"answers": answers, "classes": classes, "new": sorted(new - set(sys.stdlib_module_names))}))
 """
 
 
 @pytest.mark.slow
-def test_predicting_imports_numpy_and_onnxruntime_alone(learned, saved):
+def test_predicting_imports_numpy_and_onnxruntime_alone(learned, saved, classified, tmp_path):
     def run(code, *args):
         command = [sys.executable, "-c", code, *args]
         root = Path(seqtag.__file__).parents[1]
         return json.loads(subprocess.run(command, capture_output=True, text=True, check=True, cwd=root).stdout)
 
-    answer = run(LIGHT, str(saved))
-    assert answer["answers"] == list(learned.predict([["mr", "baba", "ltd"], ["mr", "baba"], []]))
+    answer = run(LIGHT, str(saved), str(classified.save(tmp_path / "classified")))
+    X = [["mr", "baba", "ltd"], ["mr", "baba"], []]
+    assert answer["answers"] == list(learned.predict(X)) and answer["classes"] == list(classified.predict(X))
     runtime = run(
         "import json, sys; before = set(sys.modules); import onnxruntime; new = set(sys.modules) - before;"
         "print(json.dumps(sorted({n.split('.')[0] for n in new} - set(sys.stdlib_module_names))))"
@@ -386,7 +397,9 @@ def test_a_model_of_an_unknown_cell_is_refused_by_name(corpora, tiny, eager, lea
 
     entry = CELLS._entries.pop("leaky")
     try:
-        with pytest.raises(SeqtagError, match="cell must be one of simple_rnn, simple_rnn_relu, gru, lstm; got 'leaky'"):
+        with pytest.raises(
+            SeqtagError, match="cell must be one of simple_rnn, simple_rnn_relu, gru, lstm; got 'leaky'"
+        ):
             load(path)
     finally:
         CELLS.add("leaky", entry)

@@ -284,6 +284,29 @@ def test_batches_go_on_pass_after_pass():
     assert len(loop.as_tuple(make_data()[1].batch(np.array([0])))) == 2
 
 
+def test_batches_hold_no_more_sequences_than_asked_for():
+    _, data = make_data()
+    sizes = {limit: [len(batch.lengths) for batch, _ in zip(loop.BatchStream(data, settings(
+        batch_tokens=10_000, batch_sequences=limit)), range(20), strict=False)] for limit in (1, 7, 40)}  # fmt: skip
+    assert {limit: max(found) for limit, found in sizes.items()} == {1: 1, 7: 7, 40: 40}
+    assert loop.BatchStream(data, settings(batch_tokens=10_000, batch_sequences=1)).steps == 40
+
+
+@pytest.mark.parametrize(
+    "targets", [np.arange(40, dtype=np.int32), np.eye(40, 3, dtype=np.float32)], ids=["ids", "hot"]
+)
+def test_what_is_said_of_a_whole_sequence_goes_with_it(targets):
+    features, data = make_data()
+    weights = np.arange(40, dtype=np.float32)
+    whole = EncodedCorpus(features, [Sequence(("ada",) * n) for n in data.lengths], targets, weights)
+    stream = loop.BatchStream(whole, settings())
+    dataset = loop.as_dataset(make_model(features), stream)
+    for (inputs, found, held), batch in zip(dataset.take(9), stream, strict=False):
+        np.testing.assert_array_equal(found, batch.targets)
+        np.testing.assert_array_equal(found, targets[held.numpy().astype(int)])
+        np.testing.assert_array_equal(inputs["lengths"], data.lengths[held.numpy().astype(int)])
+
+
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_model_bit_by_bit():
     features, data = make_data(weights=True)

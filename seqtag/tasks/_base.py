@@ -272,9 +272,9 @@ class SequenceEstimator(BaseEstimator):
         return hasattr(self, "bundle_")
 
     def __dir__(self) -> list[str]:
-        """Leave the Keras model out until it is there: who lists attributes (scikit-learn's HTML) reads them, too."""
-        absent = {"model_"} if getattr(self, "_model", None) is None else set()
-        return sorted(set(super().__dir__()) - absent)
+        """Leave the Keras model out until it is there: to show an estimator, scikit-learn reads all that is listed."""
+        is_built = getattr(self, "_model", None) is not None
+        return [name for name in object.__dir__(self) if (name != "model_" or is_built) and hasattr(self, name)]
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the session and the Keras model out: both are made again from the bundle."""
