@@ -269,7 +269,9 @@ def _open_backend(bundle: Bundle, threads: int) -> Backend:
         return OnnxBackend(bundle.files["model.onnx"], threads)
     from seqtag.nn.network import restore
 
-    return KerasBackend(restore(bundle.manifest["network"], bundle.arrays("weights.npz")))
+    network = bundle.manifest["network"]
+    looped = {**network, "stack": {**network["stack"], "steps": None}}  # a loop that is written out reads one length
+    return KerasBackend(restore(looped, bundle.arrays("weights.npz")))
 
 
 def _weights_of(bundle: Bundle) -> Callable[[], Mapping[str, np.ndarray]]:

@@ -391,6 +391,17 @@ def test_a_cell_without_a_graph_answers_through_keras(corpora, tiny, eager, leak
 
 
 @pytest.mark.slow
+def test_without_a_graph_a_loop_that_was_written_out_reads_any_length(tiny, eager, leaky):
+    tagger = tiny(cell=leaky, unroll=True).fit([["a", "b"], ["b", "a"]] * 5, [["x", "y"], ["y", "x"]] * 5)
+    assert tagger.bundle_.manifest["network"]["stack"]["steps"] == 2
+    X = [["a"], ["a", "b", "a"], ["b"] * 9]
+    assert [len(labels) for labels in tagger.predict(X)] == [1, 3, 9]
+    looped = tiny(cell=leaky).fit([["a", "b"], ["b", "a"]] * 5, [["x", "y"], ["y", "x"]] * 5)
+    for one, other in zip(tagger.predict_proba(X), looped.predict_proba(X), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+@pytest.mark.slow
 def test_a_model_of_an_unknown_cell_is_refused_by_name(corpora, tiny, eager, leaky, tmp_path):
     path = tiny(cell=leaky).fit(corpora["train"][:5]).save(tmp_path / "leaky")
     from seqtag.nn.cells import CELLS

@@ -84,7 +84,6 @@ def test_a_wrong_parameter_is_named(name, value):
         ({"encoders": ["words", "words"]}, "none twice"),
         ({"encoders": []}, "at least one encoder"),
         ({"go_backwards": True}, "go_backwards must be False where bidirectional is True"),
-        ({"unroll": True}, "unroll=True needs sequences of one length; these have 2 to 4 tokens. Set unroll=False"),
         ({"class_weight": {"B-PRE": 2}}, r"class_weight must name labels.*'B-PRE'.* Did you mean 'B-PER'"),
         ({"class_weight": {"O": -1}}, r"class_weight\['O'\] must be a number of at least 0; got -1"),
         ({"class_weight": {"O": float("nan")}}, r"class_weight\['O'\] must be a number"),
@@ -94,6 +93,15 @@ def test_a_wrong_parameter_is_named(name, value):
 def test_a_wrong_name_or_weight_is_explained(params, words):
     with pytest.raises(ConfigError, match=words):
         SequenceTagger(**params).fit(X, Y)
+
+
+def test_a_loop_is_written_out_over_one_length():
+    with pytest.raises(
+        DataError, match=r"unroll=True needs sequences of one length; these have 2 to 4 tokens\. Set un"
+    ):
+        SequenceTagger(unroll=True).fit(X, Y)
+    with pytest.raises(DataError, match="these have 2 to 3 tokens"):
+        SequenceTagger(unroll=True).fit(X[2:] * 2, Y[2:] * 2, validation_data=(X[1:], Y[1:]))
 
 
 BAD = [
@@ -395,6 +403,19 @@ def test_parameters_reach_the_network_and_the_training(tiny, eager):
     assert config == config | network and config["neighbour_words"] is True and config["seed"] == 0
     assert config["stack"] == stack | {"direction": "both", "steps": None}
     assert [spec["name"] for spec in config["features"]] == ["words"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("decoder", ["crf", "softmax"])
+def test_a_loop_that_is_written_out_computes_the_same(corpora, tiny, decoder):
+    longer = [s for s in corpora["train"] if len(s) >= 5][:30]
+    even = Corpus(tuple(Sequence(s.tokens[:5], s.labels[:5]) for s in longer))
+    params = {"decoder": decoder, "epochs": 3, "learning_rate": 0.02, "batch_tokens": 60}
+    looped, unrolled = (tiny(**params, unroll=unroll).fit(even) for unroll in (False, True))
+    assert unrolled.bundle_.manifest["network"]["stack"]["steps"] == 5
+    np.testing.assert_allclose(unrolled.history_["loss"], looped.history_["loss"], rtol=1e-4)
+    for one, other in zip(unrolled.predict_proba(corpora["test"]), looped.predict_proba(corpora["test"]), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)  # and of any length
 
 
 @pytest.mark.slow
