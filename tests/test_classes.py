@@ -302,7 +302,6 @@ class Unlike:
         ("a b", False),
         (3, False),
     ],
-    ids=repr,
 )
 def test_what_is_a_matrix(X, expected):
     assert is_matrix(X) is expected
