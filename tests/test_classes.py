@@ -64,7 +64,7 @@ SETS = [
 ]
 
 
-@pytest.mark.parametrize(("y", "values"), SETS, ids=str)
+@pytest.mark.parametrize(("y", "values"), SETS)
 def test_any_number_of_classes_a_sequence(y, values):
     objects = np.empty(3, object)
     objects[:] = y
