@@ -14,6 +14,9 @@ from seqtag.nn.network import SequenceModel, build_tagger
 from seqtag.nn.stack import Stack
 from seqtag.training import averaging, loop
 from seqtag.training.averaging import AveragedWeights
+from seqtag.training.feed import BatchStream, as_dataset, as_tuple
+from seqtag.training.loop import Settings
+from seqtag.training.optimizer import make_optimizer
 from seqtag.training.schedule import WarmupLinear, auto_epochs
 
 # ---- how long and how fast ---------------------------------------------------------------------------------
@@ -127,11 +130,11 @@ def test_the_global_norm_counts_dense_and_sparse_gradients_alike():
 
 
 def test_the_optimiser_is_rebuilt_from_its_configuration():
-    optimizer = loop.make_optimizer(WarmupLinear(0.1, 2, 9), 5.0)
+    optimizer = make_optimizer(WarmupLinear(0.1, 2, 9), 5.0)
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(optimizer))
     assert type(again) is LazyAdam and again.global_clipnorm == 5.0
     assert again.get_config() == optimizer.get_config()
-    assert loop.make_optimizer(0.1, 0).global_clipnorm is None
+    assert make_optimizer(0.1, 0).global_clipnorm is None
 
 
 # ---- averaged weights --------------------------------------------------------------------------------------
@@ -221,7 +224,7 @@ def make_small():
 
 def settings(**options):
     defaults = {"epochs": 3, "batch_tokens": 60, "learning_rate": 0.02, "averaging": 0.5, "neighbour_weight": 0.3}
-    return loop.Settings(**(defaults | options))
+    return Settings(**(defaults | options))
 
 
 class Recorder(keras.callbacks.Callback):
@@ -262,7 +265,7 @@ def test_a_fit_learns_and_tells_what_happened(monkeypatch):
         assert (logs["loss"], logs["tokens_per_second"]) == (history.loss[epoch], history.tokens_per_second[epoch])
         assert logs["tokens_per_second"] == pytest.approx(data.n_tokens / history.seconds[epoch])
     steps = len(recorder.strengths)
-    assert steps == 6 * loop.BatchStream(data, settings()).steps
+    assert steps == 6 * BatchStream(data, settings()).steps
     expected = 0.4 * (1 - np.arange(1, steps + 1) / steps)
     np.testing.assert_allclose(recorder.strengths, expected, atol=1e-6)
     assert len(traces) == 1  # whatever the shapes of the batches
@@ -270,7 +273,7 @@ def test_a_fit_learns_and_tells_what_happened(monkeypatch):
 
 def test_batches_go_on_pass_after_pass():
     _, data = make_data(weights=True)
-    stream = loop.BatchStream(data, settings())
+    stream = BatchStream(data, settings())
     seen = 0
     for batch in stream:
         seen += len(batch.lengths)
@@ -279,17 +282,17 @@ def test_batches_go_on_pass_after_pass():
     first, again = ([next(it).inputs["index"] for _ in range(5)] for it in (iter(stream), iter(stream)))
     for one, other in zip(first, again, strict=True):
         np.testing.assert_array_equal(one, other)
-    inputs, targets, weights = loop.as_tuple(batch)
+    inputs, targets, weights = as_tuple(batch)
     assert inputs is batch.inputs and targets is batch.targets and weights is batch.weights
-    assert len(loop.as_tuple(make_data()[1].batch(np.array([0])))) == 2
+    assert len(as_tuple(make_data()[1].batch(np.array([0])))) == 2
 
 
 def test_batches_hold_no_more_sequences_than_asked_for():
     _, data = make_data()
-    sizes = {limit: [len(batch.lengths) for batch, _ in zip(loop.BatchStream(data, settings(
+    sizes = {limit: [len(batch.lengths) for batch, _ in zip(BatchStream(data, settings(
         batch_tokens=10_000, batch_sequences=limit)), range(20), strict=False)] for limit in (1, 7, 40)}  # fmt: skip
     assert {limit: max(found) for limit, found in sizes.items()} == {1: 1, 7: 7, 40: 40}
-    assert loop.BatchStream(data, settings(batch_tokens=10_000, batch_sequences=1)).steps == 40
+    assert BatchStream(data, settings(batch_tokens=10_000, batch_sequences=1)).steps == 40
 
 
 @pytest.mark.parametrize(
@@ -299,8 +302,8 @@ def test_what_is_said_of_a_whole_sequence_goes_with_it(targets):
     features, data = make_data()
     weights = np.arange(40, dtype=np.float32)
     whole = EncodedCorpus(features, [Sequence(("ada",) * n) for n in data.lengths], targets, weights)
-    stream = loop.BatchStream(whole, settings())
-    dataset = loop.as_dataset(make_model(features), stream)
+    stream = BatchStream(whole, settings())
+    dataset = as_dataset(make_model(features), stream)
     for (inputs, found, held), batch in zip(dataset.take(9), stream, strict=False):
         np.testing.assert_array_equal(found, batch.targets)
         np.testing.assert_array_equal(found, targets[held.numpy().astype(int)])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -39,6 +40,50 @@ class Batch:
     def lengths(self) -> np.ndarray:
         """Number of tokens or frames of each sequence, shape (B,)."""
         return self.inputs["lengths"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How large a batch may be.
+
+    Parameters
+    ----------
+    tokens : int
+        Tokens, padding counted; a sequence that is longer stands alone.
+    sequences : int
+        Sequences.
+    """
+
+    tokens: int
+    sequences: int = MAX_SEQUENCES
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a pass over the data costs: batches, and the share of computed tokens that is padding."""
+
+    steps: int
+    padded_share: float
+
+
+class TrainingBatches(Protocol):
+    """What training draws its batches from, in memory or from disk."""
+
+    @property
+    def n_tokens(self) -> int:
+        """Number of tokens or frames."""
+
+    def __len__(self) -> int:
+        """Return the number of sequences."""
+
+    def plan(self, limits: Limits) -> Plan:
+        """Return what a pass costs, without the jitter of a shuffled one."""
+
+    def shuffled(self, limits: Limits, rng: np.random.Generator) -> Iterator[Batch]:
+        """Yield the batches of one pass, in an order that is drawn."""
+
+    def example(self) -> Batch:
+        """Return a small batch, which shows the types of all."""
 
 
 class EncodedCorpus:
@@ -88,6 +133,20 @@ class EncodedCorpus:
     def n_tokens(self) -> int:
         """Number of tokens or frames in all sequences."""
         return int(self.lengths.sum())
+
+    def plan(self, limits: Limits) -> Plan:
+        """Return what a pass costs, without the jitter of a shuffled one."""
+        groups = bucket(self.lengths, limits.tokens, max_sequences=limits.sequences)
+        return Plan(len(groups), padded_share(self.lengths, groups))
+
+    def shuffled(self, limits: Limits, rng: np.random.Generator) -> Iterator[Batch]:
+        """Yield the batches of one pass, in an order that is drawn."""
+        for group in bucket(self.lengths, limits.tokens, max_sequences=limits.sequences, rng=rng):
+            yield self.batch(group)
+
+    def example(self) -> Batch:
+        """Return a small batch, which shows the types of all."""
+        return self.batch(np.array([0]))
 
     def batch(self, indices: np.ndarray) -> Batch:
         """Make the batch of the given sequences, in that order."""

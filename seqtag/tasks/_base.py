@@ -13,7 +13,7 @@ import sklearn.exceptions
 from sklearn.base import BaseEstimator
 
 from seqtag.bundle import Bundle
-from seqtag.data.batching import EncodedCorpus, bucket, padded_share
+from seqtag.data.batching import EncodedCorpus
 from seqtag.data.coerce import as_sequences
 from seqtag.data.corpus import Corpus, Sequence
 from seqtag.data.encoders import Feature, default_encoders, fit_encoders
@@ -115,9 +115,8 @@ class SequenceEstimator(BaseEstimator):
         score = None if dev is None else self._score_on(model, features, labels, data, dev)
         shown = [*self._progress(metric), *callbacks]
         history = loop.fit(model, encoded, settings, score=score, callbacks=shown)
-        groups = bucket(encoded.lengths, settings.batch_tokens, max_sequences=settings.batch_sequences)
         facts = {
-            "padded_share": padded_share(encoded.lengths, groups),
+            "padded_share": encoded.plan(settings.limits).padded_share,
             "seconds": time.perf_counter() - began,
             "train_tokens": encoded.n_tokens,
             "train_sequences": len(encoded),
