@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from seqtag.errors import ConfigError
 from seqtag.nn import recurrent
-from seqtag.nn._tensorflow import KERNELS, lstm
+from seqtag.nn._tensorflow import KERNELS
 from seqtag.nn.cells import CELLS, DIRECTIONS, INITIAL_STATES
 from seqtag.nn.recurrent import Recurrent, reverse, sequence_mask
 
@@ -134,9 +134,8 @@ def test_backward_is_forward_with_the_same_weights_over_the_reversed(cell, lengt
         np.testing.assert_allclose(one[:n], other[:n][::-1], atol=1e-6)
 
 
-def test_the_lstm_has_a_fused_kernel_on_the_cpu():
-    assert recurrent.fused_kernel("lstm") is lstm
-    assert recurrent.fused_kernel("gru") is None
+def test_every_cell_has_a_fused_kernel_on_the_cpu():
+    assert {cell: recurrent.fused_kernel(cell) for cell in CELLS} == dict(KERNELS)
 
 
 # ---- the fused kernel's gradient ---------------------------------------------------------------------------
@@ -156,28 +155,31 @@ def gradients(function, inputs, weights, states, lengths):
     return tape.gradient(loss, [inputs, *weights, *states])
 
 
+@cells
 @pytest.mark.parametrize("way", ["forward", "backward"])
 @pytest.mark.parametrize("lengths", LENGTHS, ids=str)
-def test_the_fused_lstm_has_the_gradients_of_keras(way, lengths):
-    (layer,) = make_layer("lstm", way).ways.values()
+def test_a_fused_cell_has_the_gradients_of_keras(cell, way, lengths):
+    (layer,) = make_layer(cell, way).ways.values()
     weights = [layer.cell.kernel.value, layer.cell.recurrent_kernel.value, layer.cell.bias.value]
     inputs, lengths = make_inputs(lengths)
-    states = np.random.default_rng(3).normal(size=(2, len(lengths), UNITS)).astype(np.float32)
+    states = np.random.default_rng(3).normal(size=(CELLS[cell].states, len(lengths), UNITS)).astype(np.float32)
     fused, own = (
         gradients(function, inputs, weights, states, lengths)
         for function in (
-            lambda x, initial: lstm(x, lengths, {way: weights}, {way: initial})[0],
+            lambda x, initial: KERNELS[cell](x, lengths, {way: weights}, {way: initial})[0],
             lambda x, initial: recurrent.run(layer, way, x, lengths, initial),
         )
     )
-    for name, one, other in zip(("inputs", "kernel", "recurrent", "bias", "h", "c"), fused, own, strict=True):
+    names = ("inputs", "kernel", "recurrent", "bias", "h", "c")[: 4 + len(states)]
+    for name, one, other in zip(names, fused, own, strict=True):
         assert np.abs(other).max() > 0.01
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5, err_msg=name)
     assert not np.array(fused[0])[~within(lengths, inputs.shape[1])[..., 0]].any()
 
 
-def test_both_directions_in_one_traced_function():
-    layer = make_layer("lstm", "both")
+@cells
+def test_both_directions_in_one_traced_function(cell):
+    layer = make_layer(cell, "both")
     weights = [variable.value for variable in layer.trainable_variables]
     inputs, lengths = make_inputs([6, 2, 5])
 

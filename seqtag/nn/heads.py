@@ -7,9 +7,11 @@ from typing import Any
 import keras
 from keras import ops
 
+from seqtag.data.lookup import PADDING
 from seqtag.nn.cells import DIRECTIONS
 from seqtag.nn.crf import CRF
 from seqtag.nn.recurrent import sequence_mask
+from seqtag.nn.shapes import compiles_by_shape
 
 
 @keras.saving.register_keras_serializable("seqtag")
@@ -92,7 +94,11 @@ class NeighbourWords(keras.layers.Layer):
 
     The candidates are the batch's own distinct words with their input embeddings (tied), each corrected by the log
     probability that a batch holds it, so that the loss estimates that of a softmax over the whole vocabulary
-    (Bengio and Senecal, 2008). States pass through unchanged; outside training nothing is computed.
+    (Bengio and Senecal, 2008). A word whose id is padding is no candidate, and a row that begins with it is none.
+    States pass through unchanged; outside training nothing is computed.
+
+    The loss counts ``strength`` times. It falls by ``fall`` at each step of training, inside the step, since a backend
+    that compiles it would not see what a callback assigns.
 
     Parameters
     ----------
@@ -109,7 +115,8 @@ class NeighbourWords(keras.layers.Layer):
         self.size = size
         self.direction = direction
         self.seed = seed
-        self.supports_jit = False
+        self.supports_jit = compiles_by_shape()
+        self.fall = 0.0
 
     def build(self, states_shape: Any, ids_shape: Any, vectors_shape: Any, *others: Any, **named: Any) -> None:
         """Make the projections to the embeddings' width, the words' frequencies and the loss's strength."""
@@ -120,12 +127,14 @@ class NeighbourWords(keras.layers.Layer):
         self.bias = self.add_weight(shape=(shares, 1, vectors_shape[-1]), initializer="zeros", name="bias")
         even = keras.initializers.Constant(1.0 / self.size)
         self.frequencies = self.add_weight(shape=(self.size,), initializer=even, trainable=False, name="frequencies")
+        # Each replica lowers its own copy: a variable that they share would have Keras mix up whose loss is whose.
         self.strength = self.add_weight(shape=(), initializer="zeros", trainable=False, name="strength")
 
     def call(self, states: Any, ids: Any, vectors: Any, index: Any, lengths: Any, training: bool | None = None) -> Any:
         """Return the states (B, T, H or 2 H); in training add the loss for words ``ids`` (U, 1) at ``index`` (B, T)."""
         if training:
             self.add_loss(self.strength * self.loss(states, ids[:, 0], vectors, index, lengths))
+            self.strength.assign(ops.maximum(self.strength - self.fall, 0.0))
         return states
 
     def compute_output_shape(self, states_shape: Any, *others: Any, **named: Any) -> Any:
@@ -134,24 +143,40 @@ class NeighbourWords(keras.layers.Layer):
 
     def loss(self, states: Any, ids: Any, vectors: Any, index: Any, lengths: Any) -> Any:
         """Return the mean negative log-likelihood a predicted word."""
-        pairs = sequence_mask(lengths - 1, ops.shape(index)[1] - 1, states.dtype)
-        correction = self.candidate_bias(ids, ops.sum(lengths))
+        real = ops.cast(ops.take(ids, index[:, 0]) != PADDING, lengths.dtype)
+        correction = self.candidate_bias(ids, ops.sum(lengths * real))
         ways = DIRECTIONS[self.direction]
         total = 0.0
         for i, (way, half) in enumerate(zip(ways, ops.split(states, len(ways), axis=-1), strict=True)):
-            forward = way == "forward"
-            seen, target = (half[:, :-1], index[:, 1:]) if forward else (half[:, 1:], index[:, :-1])
-            logits = ops.matmul(ops.matmul(seen, self.kernel[i]) + self.bias[i], ops.transpose(vectors))
+            target, mask = _neighbours(index, lengths, way, states.dtype)
+            logits = ops.matmul(ops.matmul(half, self.kernel[i]) + self.bias[i], ops.transpose(vectors))
             losses = ops.sparse_categorical_crossentropy(target, logits + correction, from_logits=True)
-            total = total + ops.sum(losses * pairs)
-        return total / ops.maximum(ops.sum(pairs) * len(ways), 1.0)
+            total = total + ops.sum(losses * mask)
+        pairs = ops.cast(ops.sum(lengths - 1) * len(ways), states.dtype)
+        return total / ops.maximum(pairs, 1.0)
 
     def candidate_bias(self, ids: Any, n_tokens: Any) -> Any:
-        """Return minus log(p(the batch holds the word) x its number among the candidates), shape (U,)."""
+        """Return minus log(p(the batch holds the word) x its number among the candidates), shape (U,).
+
+        What is no candidate has a billion less.
+        """
         absent = ops.cast(n_tokens, "float32") * ops.log1p(-ops.minimum(ops.take(self.frequencies, ids), 0.999))
         times = ops.sum(ops.cast(ids[:, None] == ids[None, :], "float32"), axis=1)
-        return -ops.log(ops.maximum(-ops.expm1(absent), 1e-9)) - ops.log(times)
+        none = 1e9 * ops.cast(ids == PADDING, "float32")
+        return -ops.log(ops.maximum(-ops.expm1(absent), 1e-9)) - ops.log(times) - none
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return super().get_config() | {"size": self.size, "direction": self.direction, "seed": self.seed}
+
+
+def _neighbours(index: Any, lengths: Any, way: str, dtype: Any) -> tuple[Any, Any]:
+    """Return which word each state (B, T) is to predict, and whether there is one.
+
+    The targets are moved, not the states cut: the gradient of a cut fills the whole array again.
+    """
+    places = ops.arange(ops.shape(index)[1], dtype="int32")
+    ends = ops.expand_dims(ops.cast(lengths, "int32"), -1)
+    if way == "forward":
+        return ops.roll(index, -1, axis=1), ops.cast(places + 1 < ends, dtype)
+    return ops.roll(index, 1, axis=1), ops.cast(ops.logical_and(places > 0, places < ends), dtype)

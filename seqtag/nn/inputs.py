@@ -12,7 +12,11 @@ from seqtag.data.lookup import PADDING, UNKNOWN
 from seqtag.errors import ConfigError, near_name
 from seqtag.nn.cells import CELLS
 from seqtag.nn.recurrent import Recurrent, at_places, sequence_mask
+from seqtag.nn.shapes import compiles_by_shape
 from seqtag.registry import Registry
+
+BEYOND = 3e4  # float16 ends at 65,504
+"""What is taken from a filter's response to padding, so that no maximum sees it."""
 
 
 @keras.saving.register_keras_serializable("seqtag")
@@ -93,14 +97,14 @@ class CharacterCNN(keras.layers.Layer):
 
     def call(self, ids: Any) -> Any:
         """Return (U, filters) of character ids (U, L), right-padded with 0."""
-        taps = ops.transpose(self.kernel, (1, 0, 2))
-        table = ops.reshape(ops.tensordot(self.embeddings, taps, axes=1), (self.size, self.taps * self.filters))
-        rows = ops.take(table, ids, axis=0)
-        present = ops.cast(ids != PADDING, rows.dtype)[..., None]
-        before, here, after = ops.split(rows * present, self.taps, axis=-1)
-        before = ops.pad(before[:, :-1], ((0, 0), (1, 0), (0, 0)))
-        after = ops.pad(after[:, 1:], ((0, 0), (0, 1), (0, 0)))
-        return ops.max(before + here + after + (present - 1.0) * 1e9, axis=1) + self.bias
+        # A row for each tap and character; padding's is zero. The ids are moved, not the vectors cut: the gradient of a
+        # cut fills the whole array again.
+        tables = ops.matmul(self.embeddings, self.kernel)  # (taps, size, filters)
+        tables = tables * ops.cast(ops.arange(self.size) != PADDING, tables.dtype)[:, None]
+        shifted = (ops.pad(ids[:, :-1], ((0, 0), (1, 0))), ids, ops.pad(ids[:, 1:], ((0, 0), (0, 1))))
+        before, here, after = (ops.take(tables[tap], moved, axis=0) for tap, moved in enumerate(shifted))
+        present = ops.cast(ids != PADDING, tables.dtype)[..., None]
+        return ops.max(before + here + after + (present - 1.0) * BEYOND, axis=1) + self.bias
 
     def compute_output_shape(self, ids_shape: Any) -> tuple[int | None, ...]:
         """Return the shape of the outputs."""
@@ -137,7 +141,7 @@ class CharacterRNN(keras.layers.Layer):
         self.seed = seed
         self.embed = embedding(size, dim, seed, "embed")
         self.read = Recurrent(cell, filters // 2, "both", seed + 1, name="read")
-        self.supports_jit = False
+        self.supports_jit = compiles_by_shape()
 
     def build(self, ids_shape: Any) -> None:
         """Make the weights."""
@@ -176,11 +180,24 @@ class Place(keras.layers.Layer):
         return (*index_shape, vectors_shape[-1])
 
 
-def embedding(size: int, dim: int, seed: int, name: str) -> keras.layers.Embedding:
+@keras.saving.register_keras_serializable("seqtag")
+class Table(keras.layers.Embedding):
+    """A `keras.layers.Embedding` that reads only the rows it is asked for: a step costs the same for any table."""
+
+    def call(self, ids: Any) -> Any:
+        """Return the vectors (..., dim) of ids."""
+        if keras.backend.backend() != "tensorflow":
+            return ops.take(self.embeddings, ids, axis=0)
+        from seqtag.nn._tensorflow import rows_of
+
+        return rows_of(self.embeddings, ids)
+
+
+def embedding(size: int, dim: int, seed: int, name: str) -> Table:
     """Make a table of ``size`` vectors of variance 1 / dim."""
     scale = (3.0 / dim) ** 0.5
     uniform = keras.initializers.RandomUniform(-scale, scale, seed=seed)
-    return keras.layers.Embedding(size, dim, embeddings_initializer=uniform, name=name)
+    return Table(size, dim, embeddings_initializer=uniform, name=name)
 
 
 def embed_ids(spec: FeatureSpec, ids: Any, seed: int) -> Any:
