@@ -10,11 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-__all__ = ["Corpus", "Predictor", "SeqtagError", "Sequence", "SequenceClassifier", "SequenceTagger", "load", "read"]
+__all__ = [
+    "Corpus",
+    "CorpusStream",
+    "Predictor",
+    "SeqtagError",
+    "Sequence",
+    "SequenceClassifier",
+    "SequenceTagger",
+    "load",
+    "read",
+]
 
 if TYPE_CHECKING:
     from seqtag.data.corpus import Corpus, Sequence
     from seqtag.data.readers import read
+    from seqtag.data.streaming import CorpusStream
     from seqtag.errors import SeqtagError
     from seqtag.predictor import Predictor, load
     from seqtag.tasks.classifier import SequenceClassifier
@@ -22,6 +33,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Corpus": "seqtag.data.corpus",
+    "CorpusStream": "seqtag.data.streaming",
     "Predictor": "seqtag.predictor",
     "SeqtagError": "seqtag.errors",
     "Sequence": "seqtag.data.corpus",

@@ -14,7 +14,7 @@ from seqtag.errors import ConfigError
 from seqtag.params import Field
 
 SPLITS = ("train", "dev", "test")
-FILE_KEYS = ("train", "test", "format")
+FILE_KEYS = ("train", "test", "format", "stream")
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class Data:
         Share of ``train`` whose end becomes ``dev``.
     options : mapping
         Options of the data set, or of the format's reader.
+    stream : bool
+        Whether ``train`` is read from disk in each pass rather than held; it may then be a pattern for many files.
     """
 
     dataset: str | None = None
@@ -40,11 +42,16 @@ class Data:
     format: str | None = None
     dev_share: float | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    stream: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as it stands in YAML."""
         named = {"dataset": self.dataset, **self.files, "dev": self.dev_share or self.files.get("dev")}
-        given = {name: value for name, value in (named | {"format": self.format}).items() if value is not None}
+        given = {
+            name: value
+            for name, value in (named | {"format": self.format, "stream": self.stream or None}).items()
+            if value is not None
+        }
         return given | dict(self.options)
 
 
@@ -80,12 +87,21 @@ def _files(document: Document, given: dict[str, Any]) -> Data:
     for split, path in files.items():
         if not isinstance(path, str) or not path:
             document.note(("data", split), f"data.{split} must be the path of a file; got {path!r}.")
+    stream = given.get("stream", False)
+    if not isinstance(stream, bool):
+        document.note(("data", "stream"), f"data.stream must be true or false; got {stream!r}.")
+    elif stream and share is not None:
+        document.note(
+            ("data", "dev"),
+            "data.dev must be a file where data.stream is true, since the end of a stream is not known; "
+            f"got {share!r}. Without dev, training.validation_fraction of train is held out.",
+        )
     format = _format(document, given)
     options: dict[str, Field] = {}
     for name in READERS if format is None else [format]:
         options |= options_of(READERS[name])
-    refuse_unknown(document, ("data",), given, [*SPLITS, "format", *options])
-    return Data(None, files, format, share, _options(document, given, options))
+    refuse_unknown(document, ("data",), given, [*SPLITS, "format", "stream", *options])
+    return Data(None, files, format, share, _options(document, given, options), stream is True)
 
 
 def _format(document: Document, given: dict[str, Any]) -> str | None:

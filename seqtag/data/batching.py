@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from collections.abc import Sequence as SequenceOf
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
-from seqtag.data.features import Feature, tokens_of
+from seqtag.data.encoding import Arrays, CorpusEncoder
+from seqtag.data.features import Feature
 from seqtag.data.lookup import PADDING
 from seqtag.data.sequence import Sequence
 
@@ -86,7 +87,85 @@ class TrainingBatches(Protocol):
         """Return a small batch, which shows the types of all."""
 
 
-class EncodedCorpus:
+class EncodedArrays:
+    """Sequences encoded once, in arrays of memory or of files: what training and answering draw batches from.
+
+    Parameters
+    ----------
+    arrays : Arrays
+        The encoded sequences.
+    """
+
+    def __init__(self, arrays: Arrays) -> None:
+        self.arrays = arrays
+        self.lengths = arrays.lengths
+        self._starts = np.cumsum(self.lengths, dtype=np.int64) - self.lengths
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def n_tokens(self) -> int:
+        """Number of tokens or frames in all sequences."""
+        return int(self.lengths.sum())
+
+    def plan(self, limits: Limits) -> Plan:
+        """Return what a pass costs, without the jitter of a shuffled one."""
+        groups = bucket(self.lengths, limits.tokens, max_sequences=limits.sequences)
+        return Plan(len(groups), padded_share(self.lengths, groups))
+
+    def shuffled(self, limits: Limits, rng: np.random.Generator) -> Iterator[Batch]:
+        """Yield the batches of one pass, in an order that is drawn."""
+        for group in bucket(self.lengths, limits.tokens, max_sequences=limits.sequences, rng=rng):
+            yield self.batch(group)
+
+    def example(self) -> Batch:
+        """Return a small batch, which shows the types of all."""
+        return self.batch(np.array([0]))
+
+    def batch(self, indices: np.ndarray) -> Batch:
+        """Make the batch of the given sequences, in that order."""
+        arrays, lengths = self.arrays, self.lengths[indices]
+        flat = self._places_of(indices)
+        inputs = {"lengths": lengths}
+        if arrays.rows is not None:
+            distinct, inverse = np.unique(arrays.rows[flat], return_inverse=True)
+            inputs["index"] = pad_runs(inverse.astype(np.int32), lengths)
+            for name, rows in arrays.types.items():
+                inputs[name] = _trim(rows[distinct]) if name in arrays.spelled else rows[distinct]
+        for name, places in arrays.places.items():
+            inputs[name] = pad_runs(places[flat], lengths)
+        laid_out = {
+            name: pad_runs(values[flat], lengths) if name in arrays.by_place else values[indices]
+            for name, values in self._values().items()
+        }
+        return Batch(inputs, **laid_out)
+
+    def select(self, indices: np.ndarray) -> EncodedArrays:
+        """Return the given sequences, in that order, with a table of their own distinct tokens."""
+        arrays, flat = self.arrays, self._places_of(indices)
+        rows, types = None, {}
+        if arrays.rows is not None:
+            distinct, inverse = np.unique(arrays.rows[flat], return_inverse=True)
+            rows, types = inverse.astype(np.int32), {name: table[distinct] for name, table in arrays.types.items()}
+        values = {name: values[flat if name in arrays.by_place else indices] for name, values in self._values().items()}
+        places = {name: table[flat] for name, table in arrays.places.items()}
+        return EncodedArrays(
+            replace(arrays, lengths=self.lengths[indices], rows=rows, types=types, places=places, **values)
+        )
+
+    def _values(self) -> dict[str, np.ndarray]:
+        named = {"targets": self.arrays.targets, "weights": self.arrays.weights}
+        return {name: values for name, values in named.items() if values is not None}
+
+    def _places_of(self, indices: np.ndarray) -> np.ndarray:
+        """Return where the tokens of the given sequences stand, one sequence after the other."""
+        lengths = self.lengths[indices]
+        before = np.cumsum(lengths, dtype=np.int64) - lengths
+        return np.repeat(self._starts[indices] - before, lengths) + np.arange(lengths.sum())
+
+
+class EncodedCorpus(EncodedArrays):
     """A corpus encoded once: distinct tokens as rows of arrays, sequences as row numbers; numbers as they are scaled.
 
     Parameters
@@ -113,68 +192,9 @@ class EncodedCorpus:
         targets: SequenceOf[np.ndarray] | np.ndarray | None = None,
         weights: SequenceOf[np.ndarray] | np.ndarray | None = None,
     ) -> None:
-        by_type = [f for f in features if f.spec.level == "type"]
-        self._rows, types = _distinct(sequences) if by_type else ([], [])
-        self._types = {f.spec.name: f.encode(types) for f in by_type}
-        self._spelled = {f.spec.name for f in features if f.spelling is not None}
-        self._places = {
-            f.spec.name: [f.encode_places(sequence) for sequence in sequences]
-            for f in features
-            if f.spec.level == "token"
-        }
-        self.lengths = np.array([len(sequence) for sequence in sequences], np.int32)
-        self._targets = targets
-        self._weights = weights
-
-    def __len__(self) -> int:
-        return len(self.lengths)
-
-    @property
-    def n_tokens(self) -> int:
-        """Number of tokens or frames in all sequences."""
-        return int(self.lengths.sum())
-
-    def plan(self, limits: Limits) -> Plan:
-        """Return what a pass costs, without the jitter of a shuffled one."""
-        groups = bucket(self.lengths, limits.tokens, max_sequences=limits.sequences)
-        return Plan(len(groups), padded_share(self.lengths, groups))
-
-    def shuffled(self, limits: Limits, rng: np.random.Generator) -> Iterator[Batch]:
-        """Yield the batches of one pass, in an order that is drawn."""
-        for group in bucket(self.lengths, limits.tokens, max_sequences=limits.sequences, rng=rng):
-            yield self.batch(group)
-
-    def example(self) -> Batch:
-        """Return a small batch, which shows the types of all."""
-        return self.batch(np.array([0]))
-
-    def batch(self, indices: np.ndarray) -> Batch:
-        """Make the batch of the given sequences, in that order."""
-        lengths = self.lengths[indices]
-        inputs = {"lengths": lengths}
-        if self._types:
-            distinct, inverse = np.unique(np.concatenate([self._rows[i] for i in indices]), return_inverse=True)
-            inputs["index"] = pad_runs(inverse.astype(np.int32), lengths)
-            for name, rows in self._types.items():
-                inputs[name] = _trim(rows[distinct]) if name in self._spelled else rows[distinct]
-        for name, places in self._places.items():
-            inputs[name] = pad_runs(np.concatenate([places[i] for i in indices]), lengths)
-        return Batch(inputs, self._taken(self._targets, indices), self._taken(self._weights, indices))
-
-    def _taken(self, values: SequenceOf[np.ndarray] | np.ndarray | None, indices: np.ndarray) -> np.ndarray | None:
-        """Return the rows of an array, or lay out what each sequence has place by place."""
-        if values is None or isinstance(values, np.ndarray):
-            return None if values is None else values[indices]
-        return pad_runs(np.concatenate([values[i] for i in indices]), self.lengths[indices])
-
-
-def _distinct(sequences: SequenceOf[Sequence]) -> tuple[list[np.ndarray], list[str]]:
-    """Return the numbers of each sequence's tokens, and the distinct tokens in the order of their numbers."""
-    numbers: dict[str, int] = {}
-    rows = []
-    for sequence in sequences:
-        rows.append(np.array([numbers.setdefault(token, len(numbers)) for token in tokens_of(sequence)], np.int32))
-    return rows, list(numbers)
+        encoder = CorpusEncoder(features)
+        encoder.add(sequences, targets, weights)
+        super().__init__(encoder.arrays())
 
 
 def pad_runs(flat: np.ndarray, lengths: np.ndarray) -> np.ndarray:

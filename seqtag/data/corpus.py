@@ -126,26 +126,7 @@ class Corpus:
         ``tokens`` counts frames too; ``features`` is their width, 0 for tokens, and ``missing`` counts their values
         that are NaN. ``vectors`` holds the width of each. A sequence with several classes counts for each of them.
         """
-        lengths = [len(sequence) for sequence in self.sequences]
-        labels = Counter(label for sequence in self.sequences for label in sequence.labels or ())
-        classes = Counter(label for sequence in self.sequences for label in _classes(sequence))
-        tables = [sequence.frames for sequence in self.sequences if sequence.frames is not None]
-        return {
-            "name": self.name,
-            "sequences": len(self),
-            "tokens": sum(lengths),
-            "distinct_tokens": len({token for sequence in self.sequences for token in sequence.tokens}),
-            "longest": max(lengths, default=0),
-            "empty": lengths.count(0),
-            "labels": dict(labels.most_common()),
-            "classes": dict(classes.most_common()),
-            "columns": sorted({name for sequence in self.sequences for name in sequence.columns}),
-            "features": max((table.shape[1] for table in tables), default=0),
-            "missing": sum(int(np.isnan(table).sum()) for table in tables),
-            "vectors": {
-                name: table.shape[1] for sequence in self.sequences for name, table in sequence.vectors.items()
-            },
-        }
+        return describe(self.sequences, self.name)
 
     def to_frame(self, *, target: str = "token", values: str | Iterable[str] | None = None) -> pandas.DataFrame:
         """Return a data frame with one token or frame a row.
@@ -207,6 +188,51 @@ class Corpus:
         """
         read = sequences_of(frame, sequence=sequence, token=token, values=values, label=label, target=target, name=name)
         return cls(tuple(read), name)
+
+
+def describe(sequences: Iterable[Sequence], name: str) -> dict[str, Any]:
+    """Count sequences as `Corpus.describe` does, in one pass.
+
+    Parameters
+    ----------
+    sequences : iterable of Sequence
+        Gone through once.
+    name : str
+        What they are called.
+    """
+    counts = {"sequences": 0, "tokens": 0, "longest": 0, "empty": 0, "features": 0, "missing": 0}
+    distinct: set[str] = set()
+    labels: Counter[str] = Counter()
+    classes: Counter[str] = Counter()
+    columns: set[str] = set()
+    vectors: dict[str, int] = {}
+    for sequence in sequences:
+        counts["sequences"] += 1
+        counts["tokens"] += len(sequence)
+        counts["longest"] = max(counts["longest"], len(sequence))
+        counts["empty"] += not len(sequence)
+        distinct.update(sequence.tokens)
+        labels.update(sequence.labels or ())
+        classes.update(_classes(sequence))
+        columns.update(sequence.columns)
+        vectors |= {key: table.shape[1] for key, table in sequence.vectors.items()}
+        if sequence.frames is not None:
+            counts["features"] = max(counts["features"], sequence.frames.shape[1])
+            counts["missing"] += int(np.isnan(sequence.frames).sum())
+    return {
+        "name": name,
+        "sequences": counts["sequences"],
+        "tokens": counts["tokens"],
+        "distinct_tokens": len(distinct),
+        "longest": counts["longest"],
+        "empty": counts["empty"],
+        "labels": dict(labels.most_common()),
+        "classes": dict(classes.most_common()),
+        "columns": sorted(columns),
+        "features": counts["features"],
+        "missing": counts["missing"],
+        "vectors": vectors,
+    }
 
 
 def _classes(sequence: Sequence) -> tuple[str, ...]:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
+
+import numpy as np
 
 from seqtag.data.features import Feature, FeatureSpec, check_width, column_of, frames_of, vectors_of
 from seqtag.data.lookup import FIRST, Lookup, Spelling, learn_table, ngrams
@@ -35,10 +37,21 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What encoders are fitted on: the training tokens, counted, and the sequences for columns and numbers."""
+    """What encoders are fitted on: the training tokens, counted, and the sequences for columns and numbers.
+
+    Parameters
+    ----------
+    tokens : Counter of str
+        How often each token occurs.
+    sequences : iterable of Sequence
+        Can be gone through as often as needed, in memory or from a file.
+    is_numeric : bool
+        Whether the sequences have frames in place of tokens.
+    """
 
     tokens: Counter[str]
-    sequences: tuple[Sequence, ...]
+    sequences: Iterable[Sequence]
+    is_numeric: bool = False
 
     @classmethod
     def of(cls, sequences: Iterable[Sequence]) -> Vocabulary:
@@ -49,19 +62,22 @@ class Vocabulary:
         DataError
             If some have tokens and others have frames.
         """
-        sequences = tuple(sequences)
-        frames = next((sequence for sequence in sequences if sequence.frames is not None), None)
-        tokens = next((sequence for sequence in sequences if sequence.tokens), None)
-        if frames is not None and tokens is not None:
-            raise DataError(
-                f"all sequences must have tokens, or all frames; {called(tokens)} has tokens, {called(frames)} frames."
-            )
-        return cls(Counter(token for sequence in sequences for token in sequence.tokens), sequences)
-
-    @property
-    def is_numeric(self) -> bool:
-        """Whether the sequences have frames in place of tokens."""
-        return any(sequence.frames is not None for sequence in self.sequences)
+        if isinstance(sequences, Iterator):
+            sequences = tuple(sequences)
+        frames = tokens = None
+        counts: Counter[str] = Counter()
+        for sequence in sequences:
+            if sequence.frames is not None:
+                frames = sequence if frames is None else frames
+            elif sequence.tokens:
+                tokens = sequence if tokens is None else tokens
+                counts.update(sequence.tokens)
+            if frames is not None and tokens is not None:
+                raise DataError(
+                    "all sequences must have tokens, or all frames; "
+                    f"{called(tokens)} has tokens, {called(frames)} frames."
+                )
+        return cls(counts, sequences, frames is not None)
 
     def tokens_for(self, encoder: str) -> Counter[str]:
         """Return the tokens, or tell which encoder cannot do without them."""
@@ -161,34 +177,49 @@ def fit_frames(vocabulary: Vocabulary, *, standardize: _Switch = True) -> Featur
         raise ConfigError(
             "encoder 'frames' reads numbers, and these sequences have tokens. Use 'words', 'affixes', 'chars' instead."
         )
-    filled = [sequence for sequence in vocabulary.sequences if sequence.frames is not None or len(sequence)]
-    tables = [frames_of(sequence) for sequence in filled]
-    for sequence, table in zip(filled, tables, strict=True):
-        check_width(sequence, table, tables[0].shape[1])
-    scaler = learn_scaler(tables, standardize)
+    scaler = learn_scaler(_Tables(vocabulary.sequences), standardize)
     return Feature(FeatureSpec("frames", "vectors", "token", 0, width=scaler.width), scaler=scaler)
 
 
 @ENCODERS.register("vectors")
 def fit_vectors(vocabulary: Vocabulary, name: _Name, *, standardize: _Switch = False) -> Feature:
     """Read vectors that the sequences bring along, by their name."""
-    tables = [vectors_of(sequence, name) for sequence in vocabulary.sequences]
-    if not tables:
+    tables = _Tables(vocabulary.sequences, name)
+    if next(iter(tables), None) is None:
         raise DataError(f"encoder 'vectors' must see at least one sequence with the vectors {name!r}; got none.")
-    for sequence, table in zip(vocabulary.sequences, tables, strict=True):
-        check_width(sequence, table, tables[0].shape[1], name)
     scaler = learn_scaler(tables, standardize)
     spec = FeatureSpec(_plain(f"vectors_{name}"), "vectors", "token", 0, width=scaler.width)
     return Feature(spec, scaler=scaler, vectors=name)
 
 
-def default_encoders(sequences: Iterable[Sequence]) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class _Tables:
+    """The numbers of sequences, a table each, all of one width: read again each time they are gone through."""
+
+    sequences: Iterable[Sequence]
+    vectors: str | None = None
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        width = None
+        for sequence in self.sequences:
+            if self.vectors is None and sequence.frames is None and not len(sequence):
+                continue
+            table = frames_of(sequence) if self.vectors is None else vectors_of(sequence, self.vectors)
+            width = table.shape[1] if width is None else width
+            check_width(sequence, table, width, self.vectors)
+            yield table
+
+
+def default_encoders(sequences: Iterable[Sequence] | Vocabulary) -> tuple[str, ...]:
     """Choose what to read sequences with: their frames, or else words, affixes and characters."""
-    is_numeric = any(sequence.frames is not None for sequence in sequences)
+    if isinstance(sequences, Vocabulary):
+        is_numeric = sequences.is_numeric
+    else:
+        is_numeric = any(sequence.frames is not None for sequence in sequences)
     return ("frames",) if is_numeric else ("words", "affixes", "chars")
 
 
-def fit_encoders(choices: Iterable[Any], sequences: Iterable[Sequence]) -> tuple[Feature, ...]:
+def fit_encoders(choices: Iterable[Any], sequences: Iterable[Sequence] | Vocabulary) -> tuple[Feature, ...]:
     """Fit encoders as a user names them.
 
     Parameters
@@ -196,15 +227,15 @@ def fit_encoders(choices: Iterable[Any], sequences: Iterable[Sequence]) -> tuple
     choices : iterable of str or mapping
         ``"words"``, or ``{"chars": "lstm", "dim": 50}``: the encoder's name with its main argument (or null), and its
         options.
-    sequences : iterable of Sequence
-        The training data.
+    sequences : iterable of Sequence, or Vocabulary
+        The training data, counted or not.
 
     Raises
     ------
     ConfigError
         On an unknown encoder or option, with the near name, and on a value that an option cannot have.
     """
-    vocabulary = Vocabulary.of(sequences)
+    vocabulary = sequences if isinstance(sequences, Vocabulary) else Vocabulary.of(sequences)
     features = []
     for choice in choices:
         name, arguments, options = parse_choice(choice)

@@ -5,7 +5,7 @@ As a `seqtag.data.lookup.Lookup`, a `Scaler` holds no code, so that a bundle can
 
 from __future__ import annotations
 
-from collections.abc import Sequence as SequenceOf
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,23 +60,24 @@ class Scaler:
         return out
 
 
-def learn_scaler(tables: SequenceOf[np.ndarray], standardize: bool) -> Scaler:
+def learn_scaler(tables: Iterable[np.ndarray], standardize: bool) -> Scaler:
     """Learn mean and standard deviation of each feature over all rows, missing values left out.
 
     A feature that is constant keeps its scale, and one that is missing everywhere has the mean 0.
 
     Parameters
     ----------
-    tables : sequence of ndarray, shape (T, F)
-        At least one; F is the same in all.
+    tables : iterable of ndarray, shape (T, F)
+        At least one; F is the same in all. They are gone through twice and never held.
     standardize : bool
         Without it numbers stay as they are, and only the missing ones are dealt with.
     """
-    features = tables[0].shape[1]
-    rows = sum(map(len, tables))
+    features = next(iter(tables)).shape[1]
+    rows = 0
     count, total = np.zeros(features, np.int64), np.zeros(features)
     low, high = np.full(features, np.inf), np.full(features, -np.inf)
     for table in tables:
+        rows += len(table)
         known = ~np.isnan(table)
         count += known.sum(axis=0)
         total += np.where(known, table, 0.0).sum(axis=0, dtype=np.float64)

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
+from seqtag.data.tag_counts import Pair, TagCounts
 from seqtag.errors import ConfigError, DataError
 from seqtag.registry import Registry
 
@@ -166,17 +167,26 @@ def detect(label_sequences: Iterable[Sequence[str]]) -> str:
     DataError
         If a sequence is a string instead of a sequence of labels.
     """
-    sequences = list(label_sequences)
-    if any(isinstance(sequence, str) for sequence in sequences):
-        raise DataError("label_sequences must hold one list of labels a sentence; got strings: wrap them in a list.")
-    labels = set().union(*sequences)
+    counts = TagCounts()
+    for labels in label_sequences:
+        if isinstance(labels, str):
+            raise DataError(
+                "label_sequences must hold one list of labels a sentence; got strings: wrap them in a list."
+            )
+        counts.add(labels)
+    return detect_counted(counts)
+
+
+def detect_counted(counts: TagCounts) -> str:
+    """Find the scheme of labels that have been counted, as `detect` does."""
+    labels = set(counts.labels)
     prefixes = {split_tag(label)[0] for label in labels}
     if "" in prefixes or prefixes <= {OUTSIDE} or _are_letters(labels):
         _refuse_other_letters(labels)
         return "none"
     if prefixes & {"E", "S"}:
         return "bioes"
-    return "io" if "B" not in prefixes else _iob1_or_iob2(sequences)
+    return "io" if "B" not in prefixes else _iob1_or_iob2(counts.pairs)
 
 
 def _are_letters(labels: set[str]) -> bool:
@@ -198,12 +208,13 @@ def _refuse_other_letters(labels: set[str]) -> None:
         )
 
 
-def _iob1_or_iob2(sequences: list[Sequence[str]]) -> str:
+def _iob1_or_iob2(pairs: Mapping[Pair, int]) -> str:
     iob1 = iob2 = 0
-    for sequence in sequences:
-        for previous, label in zip((BEGINNING, *sequence), sequence, strict=False):
-            iob1 += label[0] == "I" and not _pair(SCHEMES["iob2"].allowed, previous, label)
-            iob2 += label[0] == "B" and not _pair(SCHEMES["iob1"].allowed, previous, label)
+    for (before, label), count in pairs.items():
+        if label is not None:
+            previous = BEGINNING if before is None else before
+            iob1 += count * (label[0] == "I" and not _pair(SCHEMES["iob2"].allowed, previous, label))
+            iob2 += count * (label[0] == "B" and not _pair(SCHEMES["iob1"].allowed, previous, label))
     return "iob1" if iob1 > iob2 else "iob2"
 
 
@@ -228,11 +239,26 @@ def problems(labels: Sequence[str], scheme: str) -> list[Problem]:
         return []
     found = []
     for i, (previous, label) in enumerate(zip((BEGINNING, *labels), (*labels, END), strict=True)):
-        foreign = label != END and not _belongs(label, table)
-        if foreign or not _pair(table.allowed, previous, label):
+        if _breaks(previous, label, table):
+            foreign = label != END and not _belongs(label, table)
             index = min(i, len(labels) - 1)
             found.append(Problem(index, labels[index], _wording(previous, label, table, foreign)))
     return found
+
+
+def count_problems(counts: TagCounts, scheme: str) -> int:
+    """Count the tags that break a scheme: as many as `problems` finds in all the sequences together."""
+    table = SCHEMES[scheme]
+    return sum(
+        count
+        for (before, label), count in counts.pairs.items()
+        if table.has_spans and _breaks(BEGINNING if before is None else before, END if label is None else label, table)
+    )
+
+
+def _breaks(previous: str, label: str, table: Scheme) -> bool:
+    foreign = label != END and not _belongs(label, table)
+    return foreign or not _pair(table.allowed, previous, label)
 
 
 def _belongs(label: str, table: Scheme) -> bool:

@@ -15,6 +15,7 @@ from seqtag.bundle import Bundle, check_replaceable, dump_json
 from seqtag.config import Config, Data, parse_data
 from seqtag.data.corpus import Corpus
 from seqtag.data.readers import detect_format, read
+from seqtag.data.streaming import CorpusStream
 from seqtag.errors import BundleError, ConfigError, SeqtagError
 from seqtag.experiment._reading import (
     SHOWN,
@@ -169,7 +170,7 @@ def evaluate(
     bundle = Bundle.read(path)
     source = _recorded_data(bundle, path)
     task = bundle.manifest["task"]
-    train: Corpus | None
+    train: Corpus | CorpusStream | None
     if data is None:
         name = split
         corpus, train = _own_split(source, task, split, path)
@@ -211,14 +212,15 @@ def _recorded_data(bundle: Bundle, path: str | Path) -> Data:
     return parse_data(bundle.files[CONFIG_FILE].decode(), str(Path(path, CONFIG_FILE)))
 
 
-def _own_split(source: Data, task: str, split: str, path: str | Path) -> tuple[Corpus, Corpus]:
+def _own_split(source: Data, task: str, split: str, path: str | Path) -> tuple[Corpus, Corpus | CorpusStream]:
     """Return a part of the model's own data, and what it was trained on."""
     if source == Data():
         raise ConfigError(f"{path} does not record its data, since it was not made by seqtag train; name a file.")
     corpora = read_corpora(source, task)
     if split not in corpora:
         raise ConfigError(f"split must be one of {', '.join(corpora)}, the parts of the data of {path}; got {split!r}.")
-    return corpora[split], corpora["train"]
+    corpus = corpora[split]
+    return corpus.read() if isinstance(corpus, CorpusStream) else corpus, corpora["train"]
 
 
 def _read_beside(source: Data, path: str, format: str | None, options: Mapping[str, Any]) -> Corpus:
@@ -240,7 +242,7 @@ def _format_beside(source: Data, path: str) -> str:
         return source.format
 
 
-def _training_data(source: Data, task: str) -> Corpus | None:
+def _training_data(source: Data, task: str) -> Corpus | CorpusStream | None:
     """Return what a model was trained on, or None if it is not recorded or not there any more."""
     if source == Data():
         return None

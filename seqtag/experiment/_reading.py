@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from seqtag.config import Config, Data
 from seqtag.data.corpus import Corpus, Sequence
 from seqtag.data.encoders import fit_encoders
 from seqtag.data.readers import read
+from seqtag.data.streaming import CorpusStream
 from seqtag.data.tokenizers import tokenize
 from seqtag.errors import ConfigError, DataError
 from seqtag.experiment._tasks import RULES
@@ -20,8 +22,10 @@ from seqtag.experiment._tasks import RULES
 logger = logging.getLogger("seqtag")
 
 SHOWN = 10  # labels listed in a warning
+BEGINNING = 1000  # sequences of a stream that are looked at before it is read as a whole
 
-Corpora = dict[str, Corpus]
+Corpora = dict[str, Any]
+"""A `Corpus` by split; ``train`` may be a `CorpusStream`."""
 
 
 def read_corpora(data: Data, task: str) -> Corpora:
@@ -38,16 +42,18 @@ def read_corpora(data: Data, task: str) -> Corpora:
     -------
     dict of str to Corpus
         ``train`` and, as far as there are such data, ``dev`` and ``test``; all with the labels that the task needs.
+        ``train`` is a `CorpusStream` where the data says so.
 
     Raises
     ------
     DataError, ConfigError
         If something cannot be found or read, has no labels, or nothing to learn from.
     """
+    corpora: Corpora
     if data.dataset is not None:
         corpora = datasets.load(data.dataset, data.options)
     else:
-        corpora = {split: read(path, data.format, data.options) for split, path in data.files.items()}
+        corpora = {split: _read(data, split, path) for split, path in data.files.items()}
     if data.dev_share is not None:
         corpora = _with_dev(corpora, data.dev_share)
     corpora = {split: corpora[split] for split in ("train", "dev", "test") if split in corpora}
@@ -56,18 +62,26 @@ def read_corpora(data: Data, task: str) -> Corpora:
     return corpora
 
 
-def retokenize(corpus: Corpus, tokenizer: str) -> Corpus:
+def _read(data: Data, split: str, path: str) -> Corpus | CorpusStream:
+    if data.stream and split == "train":
+        return CorpusStream(path, data.format, data.options)
+    return read(path, data.format, data.options)
+
+
+def retokenize(corpus: Any, tokenizer: str) -> Any:
     """Split texts as a model splits raw text, where nothing was counted by the tokens of the reader.
 
     Parameters
     ----------
-    corpus : Corpus
+    corpus : Corpus or CorpusStream
         As a reader made it, which splits texts at white space.
     tokenizer : str
         The model's, a name of `seqtag.data.tokenizers.TOKENIZERS`.
     """
     if tokenizer == "whitespace":
         return corpus
+    if isinstance(corpus, CorpusStream):
+        return CorpusStream(lambda: (_retokenized(sequence, tokenizer) for sequence in corpus), name=corpus.name)
     return replace(corpus, sequences=tuple(_retokenized(sequence, tokenizer) for sequence in corpus))
 
 
@@ -80,8 +94,10 @@ def _retokenized(sequence: Sequence, tokenizer: str) -> Sequence:
     return replace(sequence, tokens=tokens, offsets=offsets, lines=lines)
 
 
-def check_labelled(corpus: Corpus, task: str) -> None:
+def check_labelled(corpus: Corpus | CorpusStream, task: str) -> None:
     """Refuse a corpus that is empty or lacks the labels of a task, before anything is spent on it.
+
+    Of a stream only the beginning is looked at; the pass that counts it refuses the rest.
 
     Raises
     ------
@@ -89,18 +105,23 @@ def check_labelled(corpus: Corpus, task: str) -> None:
         Naming the first sequence without.
     """
     rules = RULES[task]
-    if not corpus.n_tokens:
+    n_tokens = n_sequences = 0
+    for sequence in itertools.islice(corpus, BEGINNING if isinstance(corpus, CorpusStream) else None):
+        if n_tokens := n_tokens + len(sequence):
+            break
+        n_sequences += 1
+    if not n_tokens:
         raise DataError(
-            f"{corpus.name} must hold at least one token or frame; it has {len(corpus)} sequences, all empty."
+            f"{corpus.name} must hold at least one token or frame; it has {n_sequences} sequences, all empty."
         )
-    for sequence in corpus:
+    for sequence in itertools.islice(corpus, BEGINNING if isinstance(corpus, CorpusStream) else None):
         if rules.labels_of(sequence) is None:
             raise DataError(f"{corpus.name}: {rules.lacks(sequence)}")
 
 
-def is_numeric(corpus: Corpus) -> bool:
-    """Tell whether the sequences of a corpus are frames of numbers."""
-    return any(sequence.frames is not None for sequence in corpus)
+def is_numeric(corpus: Iterable[Sequence]) -> bool:
+    """Tell whether the sequences of a corpus are frames of numbers, as the first that is not empty tells."""
+    return next((sequence.frames is not None for sequence in corpus if len(sequence)), False)
 
 
 def summary(corpora: Mapping[str, Corpus], task: str) -> str:
@@ -115,7 +136,8 @@ def warn_of_unseen(corpora: Mapping[str, Corpus], task: str) -> None:
     """Log the labels of ``dev`` and ``test`` that training never sees, and a ``dev`` part that cannot tell anything."""
     known = _label_counts(corpora["train"], task)
     for split, corpus in corpora.items():
-        warn_of_unknown(corpus, split, "train has not", known, task)
+        if split != "train":
+            warn_of_unknown(corpus, split, "train has not", known, task)
     found = _label_counts(corpora["dev"], task) if "dev" in corpora else known
     if len(found) == 1 < len(known):
         (only,) = found
@@ -158,14 +180,16 @@ def check_encoders(config: Config, corpora: Mapping[str, Corpus]) -> None:
     fit_encoders(config.model["encoders"], firsts)
 
 
-def _counts(corpus: Corpus, task: str) -> list[Any]:
+def _counts(corpus: Corpus | CorpusStream, task: str) -> list[Any]:
     """Return how many sequences, tokens, distinct tokens (or frames, features) and labels a corpus has."""
-    widths = [sequence.frames.shape[1] for sequence in corpus if sequence.frames is not None]
-    distinct = max(widths) if widths else len({token for sequence in corpus for token in sequence.tokens})
-    return [len(corpus), corpus.n_tokens, distinct, len(_label_counts(corpus, task))]
+    about = corpus.describe()
+    distinct = about["features"] or about["distinct_tokens"]
+    return [about["sequences"], about["tokens"], distinct, len(about[RULES[task].labels])]
 
 
-def _label_counts(corpus: Corpus, task: str) -> Counter[str]:
+def _label_counts(corpus: Corpus | CorpusStream, task: str) -> Counter[str]:
+    if isinstance(corpus, CorpusStream):  # which remembers what it counted
+        return Counter(corpus.describe()[RULES[task].labels])
     labels_of = RULES[task].labels_of
     return Counter(label for sequence in corpus for label in labels_of(sequence) or ())
 

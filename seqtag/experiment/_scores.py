@@ -8,6 +8,7 @@ from typing import Any
 
 from seqtag import metrics, render
 from seqtag.data.corpus import Corpus
+from seqtag.data.streaming import CorpusStream
 from seqtag.experiment._reading import check_labelled, is_numeric
 from seqtag.experiment._tasks import RULES, Baseline, Report
 from seqtag.predictor import Predictor
@@ -52,7 +53,12 @@ class Evaluation:
 
 
 def evaluate_corpus(
-    predictor: Predictor, corpus: Corpus, train: Corpus | None, *, name: str, mode: metrics.Mode = "conlleval"
+    predictor: Predictor,
+    corpus: Corpus,
+    train: Corpus | CorpusStream | None,
+    *,
+    name: str,
+    mode: metrics.Mode = "conlleval",
 ) -> Evaluation:
     """Compare a model's predictions, and those of the frequencies in training data, with a corpus's labels.
 
@@ -62,7 +68,7 @@ def evaluate_corpus(
         The model.
     corpus : Corpus
         Labelled, as the model's task asks.
-    train : Corpus, optional
+    train : Corpus or CorpusStream, optional
         The training data; without it there is no baseline.
     name : str
         What to call the corpus.

@@ -5,6 +5,7 @@ A task that is new to experiments is one more entry in `RULES`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
@@ -13,7 +14,9 @@ from seqtag import metrics
 from seqtag.answers import with_probabilities
 from seqtag.data.corpus import Corpus, Sequence
 from seqtag.data.sequence import called
+from seqtag.data.streaming import CorpusStream
 from seqtag.errors import ConfigError, DataError
+from seqtag.metrics.baselines import most_frequent
 from seqtag.predictor import Predictor
 from seqtag.registry import Registry
 
@@ -65,7 +68,9 @@ class Rules(Protocol):
     def scores(self, predictor: Predictor, corpus: Corpus, mode: metrics.Mode) -> Scores:
         """Compare a model's answers with a corpus's labels."""
 
-    def baseline(self, predictor: Predictor, train: Corpus, corpus: Corpus, mode: metrics.Mode) -> Baseline:
+    def baseline(
+        self, predictor: Predictor, train: Corpus | CorpusStream, corpus: Corpus, mode: metrics.Mode
+    ) -> Baseline:
         """Compare the answers of frequencies in the training data with a corpus's labels."""
 
 
@@ -88,12 +93,14 @@ class TaggingRules:
         """Count spans and tokens."""
         return Scores(metrics.report(corpus.labels, predictor.predict(corpus), predictor.scheme, mode))
 
-    def baseline(self, predictor: Predictor, train: Corpus, corpus: Corpus, mode: metrics.Mode) -> Baseline:
+    def baseline(
+        self, predictor: Predictor, train: Corpus | CorpusStream, corpus: Corpus, mode: metrics.Mode
+    ) -> Baseline:
         """Give each word the label it has most often in training; all frames count as one word."""
-        words, labels = _words(train), train.labels
-        guesses = metrics.most_frequent_label_baseline(words, labels, _words(corpus))
+        labels = (sequence.labels or () for sequence in train)
+        guesses = metrics.most_frequent_label_baseline(_words(train), labels, _words(corpus))
         about = "each word has the label that it has most often in train"
-        if any(sequence.frames is not None for sequence in train):
+        if next((sequence.frames is not None for sequence in train if len(sequence)), False):
             about = "every frame has the label that is most frequent in train"
         return Baseline(metrics.report(corpus.labels, guesses, predictor.scheme, mode), about)
 
@@ -127,9 +134,16 @@ class ClassificationRules:
         probabilities = np.array([list(by_class.values()) for _, by_class in answers])  # (N, K)
         return Scores(report, _reliability(predictor, gold, probabilities))
 
-    def baseline(self, predictor: Predictor, train: Corpus, corpus: Corpus, mode: metrics.Mode) -> Baseline:
+    def baseline(
+        self, predictor: Predictor, train: Corpus | CorpusStream, corpus: Corpus, mode: metrics.Mode
+    ) -> Baseline:
         """Give every sequence the label that most have in training."""
-        guesses = metrics.most_frequent_class_baseline(_gold(predictor, train), len(corpus))
+        if isinstance(train, CorpusStream):  # which has been counted, and is not held
+            best = most_frequent(train.describe()["classes"])
+            decoder: Any = predictor.decoder
+            guesses: list[Any] = [(best,) if decoder.multi_label else best] * len(corpus)
+        else:
+            guesses = metrics.most_frequent_class_baseline(_gold(predictor, train), len(corpus))
         about = "every sequence has the class that is most frequent in train"
         return Baseline(metrics.class_report(_gold(predictor, corpus), guesses), about)
 
@@ -140,8 +154,8 @@ RULES.add("tagging", TaggingRules())
 RULES.add("classification", ClassificationRules())
 
 
-def _words(corpus: Corpus) -> list[tuple[str, ...]]:
-    return [sequence.tokens if sequence.frames is None else ("",) * len(sequence) for sequence in corpus]
+def _words(corpus: Iterable[Sequence]) -> Iterator[tuple[str, ...]]:
+    return (sequence.tokens if sequence.frames is None else ("",) * len(sequence) for sequence in corpus)
 
 
 def _gold(predictor: Predictor, corpus: Corpus) -> list[Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from itertools import islice
 from typing import Any
 
 from seqtag.errors import DataError
@@ -22,7 +23,7 @@ def most_frequent_label_baseline(
     Parameters
     ----------
     train_tokens, train_labels : iterable of sequence of str
-        Words and their labels, sequence by sequence.
+        Words and their labels, sequence by sequence; what is an iterator is never held.
     test_tokens : iterable of sequence of str
         The words to label.
 
@@ -37,13 +38,13 @@ def most_frequent_label_baseline(
         If words and labels differ in number, or there are no words to count.
     """
     by_word: dict[str, Counter[str]] = defaultdict(Counter)
-    for tokens, labels in paired(list(train_tokens), list(train_labels), "train_tokens", "train_labels"):
+    for tokens, labels in _pairs(train_tokens, train_labels):
         for token, label in zip(tokens, labels, strict=True):
             by_word[token][label] += 1
     if not by_word:
         raise DataError("train_tokens must hold at least one word, to know a most frequent label; got none.")
-    overall = _most_frequent(sum(by_word.values(), Counter()))
-    best = {word: _most_frequent(labels) for word, labels in by_word.items()}
+    overall = most_frequent(sum(by_word.values(), Counter()))
+    best = {word: most_frequent(labels) for word, labels in by_word.items()}
     return [[best.get(token, overall) for token in tokens] for tokens in test_tokens]
 
 
@@ -76,9 +77,30 @@ def most_frequent_class_baseline(train_classes: Classes, n: int) -> list[Any]:
         raise DataError("train_classes must hold at least one sequence, to know a most frequent class; got none.")
     counts = Counter(label for labels in found.sets for label in labels)
     if not found.multi_label:
-        return [_most_frequent(counts)] * n
-    return [(_most_frequent(counts),) if counts else ()] * n
+        return [most_frequent(counts)] * n
+    return [(most_frequent(counts),) if counts else ()] * n
 
 
-def _most_frequent(labels: Counter[Any]) -> Any:
+def _pairs(
+    tokens: Iterable[Sequence[str]], labels: Iterable[Sequence[str]]
+) -> Iterator[tuple[Sequence[str], Sequence[str]]]:
+    """Put words and labels side by side, a thousand sequences at a time where they are not in memory anyway."""
+    names = "train_tokens", "train_labels"
+    if isinstance(tokens, Sized) and isinstance(labels, Sized):
+        yield from paired(list(tokens), list(labels), *names)
+        return
+    words, tags, start = iter(tokens), iter(labels), 0
+    while True:
+        some, theirs = list(islice(words, 1000)), list(islice(tags, 1000))
+        if len(some) != len(theirs):
+            missing = start + min(len(some), len(theirs))
+            raise DataError(f"{' and '.join(names)} must have as many sequences; sequence {missing} is missing in one.")
+        if not some:
+            return
+        yield from paired(some, theirs, *names)
+        start += len(some)
+
+
+def most_frequent(labels: Mapping[Any, int]) -> Any:
+    """Return the label that is counted most often; of those that are equally frequent, the first in their order."""
     return min(labels, key=lambda label: (-labels[label], label))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterable
 from collections.abc import Sequence as SequenceOf
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,10 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_consistent_length
 
+from seqtag.data.batching import EncodedCorpus, TrainingBatches
 from seqtag.data.corpus import Sequence
+from seqtag.data.encoders import Vocabulary
+from seqtag.data.features import Feature
 from seqtag.errors import DataError
 
 UNKNOWN = -1  # the target of a class that was not trained
@@ -68,6 +73,47 @@ class Classes:
         return replace(self, values=[self.values[i] for i in places])
 
 
+@dataclass
+class ClassCounts:
+    """What there is to know of the classes of many sequences without holding them.
+
+    Parameters
+    ----------
+    values : Counter
+        How many sequences have each class, or each tuple of classes.
+    multi_label : bool
+        Whether they are tuples.
+    """
+
+    values: Counter[Any] = field(default_factory=Counter)
+    multi_label: bool = False
+    indicator: int = 0  # what stands in files is no indicator matrix
+
+    def __len__(self) -> int:
+        return self.values.total()
+
+    @property
+    def labels(self) -> list[Any]:
+        """The classes that occur, in order."""
+        return in_order(self.counts())
+
+    def counts(self) -> Counter[Any]:
+        """Count how often each class occurs."""
+        if not self.multi_label:
+            return self.values
+        counts: Counter[Any] = Counter()
+        for value, count in self.values.items():
+            counts.update(dict.fromkeys(value, count))
+        return counts
+
+
+def prior(classes: Classes | ClassCounts, labels: SequenceOf[Any]) -> np.ndarray:
+    """Return the logits of knowing nothing, shape (K,): log frequencies, or log odds, each class seen once more."""
+    counts = classes.counts()
+    seen = np.array([counts[label] + 1.0 for label in labels])
+    return np.log(seen / (len(classes) + 2.0 - seen)) if classes.multi_label else np.log(seen / seen.sum())
+
+
 def in_order(labels: Iterable[Any]) -> list[Any]:
     """Return classes in their order.
 
@@ -103,7 +149,7 @@ def as_classes(y: Any, sequences: SequenceOf[Sequence], multi_label: bool | str)
         What scikit-learn says of a y that cannot be classes.
     """
     if y is None:
-        y = [_own_label(sequence, i) for i, sequence in enumerate(sequences)]
+        y = [own_label(sequence, i) for i, sequence in enumerate(sequences)]
     is_objects = getattr(y, "dtype", None) == np.dtype(object) and len(y.shape) == 1  # such as `predict` gives
     values = list(y) if is_objects or isinstance(y, (list, tuple)) else y
     if isinstance(values, list) and any(map(_is_collection, values)) and not _is_indicator(values):
@@ -134,7 +180,8 @@ def _is_indicator(values: list[Any]) -> bool:
     return rows and all(item in (0, 1) and not isinstance(item, str) for value in values for item in value)
 
 
-def _own_label(sequence: Sequence, i: int) -> Any:
+def own_label(sequence: Sequence, i: int) -> Any:
+    """Return the label of a whole sequence, or say that it has none."""
     if sequence.label is None:
         raise DataError(f"requires y to be passed, but the target y is None: sequence {i} has no label of its own.")
     return sequence.label
@@ -151,8 +198,13 @@ def _label_sets(values: list[Any], n: int, multi_label: bool | str) -> Classes:
         labels = value if _is_collection(value) else (value,)
         if not all(isinstance(label, (str, int, np.integer, np.str_)) for label in labels):
             raise DataError(f"y[{i}] must hold strings or integers; got {value!r:.60}.")
-        sets.append(tuple(sorted({label.item() if isinstance(label, np.generic) else label for label in labels})))
+        sets.append(label_set(label.item() if isinstance(label, np.generic) else label for label in labels))
     return Classes(sets, True)
+
+
+def label_set(labels: Iterable[Any]) -> tuple[Any, ...]:
+    """Return labels as the value that stands for them together: each once, in order."""
+    return tuple(sorted(set(labels)))
 
 
 @dataclass(frozen=True)
@@ -173,12 +225,19 @@ class ClassifiedData:
         return self.classes.targets(labels)
 
     def prior(self, labels: SequenceOf[Any]) -> np.ndarray:
-        """Return the logits of knowing nothing, shape (K,): log frequencies, or log odds, each class seen once more."""
-        counts = self.classes.counts()
-        seen = np.array([counts[label] + 1.0 for label in labels])
-        if self.classes.multi_label:
-            return np.log(seen / (len(self.classes) + 2.0 - seen))
-        return np.log(seen / seen.sum())
+        """Return the logits of knowing nothing, shape (K,), see `prior`."""
+        return prior(self.classes, labels)
+
+    def vocabulary(self) -> Vocabulary:
+        """Count what encoders are fitted on."""
+        return Vocabulary.of(self.sequences)
+
+    def encode(
+        self, features: tuple[Feature, ...], labels: SequenceOf[Any], seed: int
+    ) -> AbstractContextManager[TrainingBatches]:
+        """Return the encoded sequences; in memory the seed has nothing to draw."""
+        encoded = EncodedCorpus(features, self.sequences, self.targets(labels), self.weights)
+        return contextlib.nullcontext(encoded)
 
     def select(self, places: Iterable[int]) -> ClassifiedData:
         """Return the sequences at these places."""

@@ -46,3 +46,9 @@ def check_matrix(estimator: Any, X: Any, reset: bool) -> list[np.ndarray]:
             estimator.n_features_in_ = frames.shape[2]
         return list(frames)
     return list(validate_data(estimator, X, reset=reset, **options)[..., None])
+
+
+def forget_matrix(estimator: Any) -> None:
+    """Take off what an earlier ``fit`` on a matrix left."""
+    for name in ("n_features_in_", "feature_names_in_"):
+        estimator.__dict__.pop(name, None)

@@ -11,11 +11,14 @@ import numpy as np
 
 from seqtag.data.corpus import Sequence
 from seqtag.errors import DataError, ParameterError, near_name
-from seqtag.tasks._classes import Classes
+from seqtag.tasks._classes import ClassCounts, Classes
 
 
 def token_weights(
-    sequences: tuple[Sequence, ...], sample_weight: Any, class_weight: dict[str, float] | str | None
+    sequences: tuple[Sequence, ...],
+    sample_weight: Any,
+    class_weight: dict[str, float] | str | None,
+    counts: Counter[str] | None = None,
 ) -> list[np.ndarray] | None:
     """Return the weight of each token, or None where all weigh the same.
 
@@ -28,6 +31,8 @@ def token_weights(
     class_weight : dict, 'balanced' or None
         Weight of each label; labels that are not named weigh 1. ``balanced`` gives n / (K x count), as scikit-learn
         does.
+    counts : Counter of str, optional
+        How often each label occurs, where these sequences are only a part of the training data.
 
     Raises
     ------
@@ -36,7 +41,8 @@ def token_weights(
     if sample_weight is None and class_weight is None:
         return None
     of_sequence = _sample_weights(sample_weight, len(sequences))
-    of_label = _class_weights(Counter(label for s in sequences for label in s.labels or ()), class_weight)
+    counts = Counter(label for s in sequences for label in s.labels or ()) if counts is None else counts
+    of_label = _class_weights(counts, class_weight)
     return [
         (np.array([of_label[label] for label in sequence.labels or ()]) * weight).astype(np.float32)
         for sequence, weight in zip(sequences, of_sequence, strict=True)
@@ -66,7 +72,7 @@ def sequence_weights(
 
 
 def class_weights(
-    classes: Classes, class_weight: Mapping[Any, float] | str | None, of: Classes | None = None
+    classes: Classes, class_weight: Mapping[Any, float] | str | None, of: Classes | ClassCounts | None = None
 ) -> np.ndarray:
     """Return the weight that its class gives each sequence, shape (N,).
 
@@ -76,7 +82,7 @@ def class_weights(
         What the sequences are.
     class_weight : dict, 'balanced' or None
         As for `token_weights`.
-    of : Classes, optional
+    of : Classes or ClassCounts, optional
         The training data, whose classes are counted and named, if these are others; a class that is not there
         weighs 1.
     """

@@ -1,30 +1,40 @@
 """Files to corpora: one function a format, each with file and line (or array) in every error.
 
-A reader returns a whole `Corpus` or raises: nothing is half read, and nothing repaired in silence.
+A reader returns a whole `Corpus` or raises: nothing is half read, and nothing repaired in silence. What is too large to
+be held is read by `iterate`, sequence by sequence, by the same code.
 """
 
 from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from seqtag.data.corpus import Corpus
-from seqtag.data.readers._text import FilePath, suffix_of
-from seqtag.data.readers.conll import read_conll
-from seqtag.data.readers.conllu import read_conllu
-from seqtag.data.readers.jsonl import read_jsonl
+from seqtag.data.corpus import Corpus, Sequence
+from seqtag.data.readers._text import FilePath, check_file, suffix_of
+from seqtag.data.readers.conll import iter_conll, read_conll
+from seqtag.data.readers.conllu import iter_conllu, read_conllu
+from seqtag.data.readers.jsonl import iter_jsonl, read_jsonl
 from seqtag.data.readers.npz import read_npz
-from seqtag.data.readers.plain import lines_from, read_labelled_lines, read_lines, read_parallel
-from seqtag.data.readers.table import read_csv
+from seqtag.data.readers.plain import (
+    iter_labelled_lines,
+    iter_lines,
+    lines_from,
+    read_labelled_lines,
+    read_lines,
+    read_parallel,
+)
+from seqtag.data.readers.table import iter_csv, read_csv
 from seqtag.errors import ConfigError, near_name
 from seqtag.params import Field, Param
 from seqtag.registry import Registry
 
 __all__ = [
     "READERS",
+    "check_file",
     "detect_format",
+    "iterate",
     "lines_from",
     "read",
     "read_conll",
@@ -35,6 +45,7 @@ __all__ = [
     "read_lines",
     "read_npz",
     "read_parallel",
+    "settled",
 ]
 
 READERS: Registry[Callable[..., Corpus]] = Registry("format")
@@ -46,6 +57,16 @@ READERS.add("csv", read_csv)
 READERS.add("lines", read_lines)
 READERS.add("labelled_lines", read_labelled_lines)
 READERS.add("npz", read_npz)
+
+_PIECEWISE: dict[str, Callable[..., Iterator[Sequence]]] = {
+    "conll": iter_conll,
+    "conllu": iter_conllu,
+    "jsonl": iter_jsonl,
+    "csv": iter_csv,
+    "lines": iter_lines,
+    "labelled_lines": iter_labelled_lines,
+}
+"""The readers of text as generators; they take the options of those in `READERS`."""
 
 _SUFFIXES = {
     ".conllu": "conllu",
@@ -82,11 +103,49 @@ def read(path: FilePath, format: str | None = None, options: Mapping[str, Any] |
     DataError
         If the file cannot be read or is not what the format asks for.
     """
+    name, given = settled(path, format, options)
+    return READERS[name](path, **given)
+
+
+def iterate(path: FilePath, format: str | None = None, options: Mapping[str, Any] | None = None) -> Iterator[Sequence]:
+    """Read a file sequence by sequence, so that it never has to be held as a whole.
+
+    Parameters
+    ----------
+    path, format, options : as in `read`
+        What to read, and how. The arrays of ``npz`` are read as a whole, since they are packed as a whole.
+
+    Yields
+    ------
+    Sequence
+        Those of `read`, each as soon as it is complete.
+
+    Raises
+    ------
+    ConfigError, DataError
+        As `read`, when what is wrong is reached.
+    """
+    name, given = settled(path, format, options)
+    return iter(_PIECEWISE.get(name, READERS[name])(path, **given))
+
+
+def settled(path: FilePath, format: str | None, options: Mapping[str, Any] | None) -> tuple[str, dict[str, Any]]:
+    """Return the format and the options with which to read a file, without opening it.
+
+    Parameters
+    ----------
+    path, format, options : as in `read`
+        What to read, and how.
+
+    Raises
+    ------
+    ConfigError
+        As `read`.
+    """
     name = detect_format(path) if format is None else format
-    reader = READERS[name]
     given = dict(options or {})
-    _check_options(name, reader, given)
-    return reader(path, **given)
+    _check_options(name, READERS[name], given)
+    return name, given
 
 
 def detect_format(path: FilePath) -> str:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
+import io
+import itertools
 import os
+import sys
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeAlias
+from typing import IO, TypeAlias
 
 from seqtag.errors import ConfigError, DataError, at, near_name
 
@@ -16,8 +21,22 @@ BLANK = " \t\v\f"
 """What may stand on a blank line. U+00A0 and the like may not: in some corpora they are tokens."""
 
 
+CHUNK = 1 << 18
+"""Bytes that are read at a time."""
+_MAGIC = b"\x1f\x8b"  # how a gzip archive begins
+_MARKS = {
+    "utf-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
+    "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
+}
+
+
 def read_lines_of(path: FilePath, encoding: str) -> list[str]:
-    r"""Return the lines of a text file, without their ends.
+    """Return the lines of a text file, see `lines_of`."""
+    return list(lines_of(path, encoding))
+
+
+def lines_of(path: FilePath, encoding: str) -> Iterator[str]:
+    r"""Yield the lines of a text file, without their ends, and hold no more than a piece of it.
 
     A line ends at ``\n``, ``\r\n`` or ``\r`` and nowhere else: a form feed, U+0085 or U+2028 is text. A
     file that begins as gzip does is unpacked, and a byte-order mark dropped.
@@ -29,7 +48,16 @@ def read_lines_of(path: FilePath, encoding: str) -> list[str]:
     ConfigError
         If there is no such encoding.
     """
-    return split_lines(_decode(read_bytes_of(path), Path(path), encoding).removeprefix("\ufeff"))
+    path = Path(path)
+    begun, rest = False, ""
+    for text in _texts(path, encoding):
+        if not begun and text:
+            begun, text = True, text.removeprefix("\ufeff")
+        lines = (rest + text).split("\n")  # not splitlines(), which splits inside a line, too
+        rest = lines.pop()
+        yield from lines
+    if rest:
+        yield rest
 
 
 def read_bytes_of(path: FilePath) -> bytes:
@@ -40,22 +68,13 @@ def read_bytes_of(path: FilePath) -> bytes:
     DataError
         If the file cannot be opened or unpacked.
     """
-    path = Path(path)
-    return _unpack(_read(path), path)
+    return b"".join(_chunks(Path(path)))
 
 
 def suffix_of(path: FilePath) -> str:
     """Return the suffix that tells a file's format, in lower case, whether or not it is packed."""
     name = Path(path).name.lower().removesuffix(".gz")
     return Path(name).suffix
-
-
-def split_lines(text: str) -> list[str]:
-    """Split at line ends only, where ``str.splitlines`` also splits inside a line."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    if not lines[-1]:
-        lines.pop()
-    return lines
 
 
 def fault(path: FilePath, line: int | None, expected: str, got: str, advice: str = "") -> DataError:
@@ -69,42 +88,92 @@ def quote(value: object, width: int = 80) -> str:
     return text if len(text) <= width else f"{text[: width - 4]} ..."
 
 
-def _read(path: Path) -> bytes:
+def check_file(path: Path) -> None:
+    """Refuse what is not there or cannot be opened, as `lines_of` would."""
+    _opened(path).close()
+
+
+def _texts(path: Path, encoding: str) -> Iterator[str]:
+    """Yield a file's text piece by piece, each line's end written as one newline."""
+    decoder, done, first = None, 0, b""
+    for chunk in itertools.chain(_chunks(path), [b""]):
+        first = first or chunk[:4]
+        decoder = decoder or _decoder(encoding, first)
+        done += len(chunk)
+        try:
+            text = decoder.decode(chunk, final=not chunk)
+        except UnicodeDecodeError as error:
+            raise _undecoded(path, encoding, error, done, first) from None
+        except ValueError as error:
+            raise _unknown(encoding) from error
+        yield text
+
+
+def _decoder(encoding: str, first: bytes, errors: str = "strict") -> io.IncrementalNewlineDecoder:
+    """Return what decodes piece by piece, as ``bytes.decode`` does at once."""
+    try:
+        first.decode(encoding, "replace")  # refuses what is a codec and no encoding
+        name = codecs.lookup(encoding).name
+        if name in _MARKS and not first.startswith(_MARKS[name]):
+            name = f"{name}-{'le' if sys.byteorder == 'little' else 'be'}"
+        return io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(name)(errors), translate=True)
+    except (LookupError, ValueError) as error:
+        raise _unknown(encoding) from error
+
+
+def _unknown(encoding: str) -> ConfigError:
+    return ConfigError(f"encoding must be one that Python knows, such as 'utf-8'; got {encoding!r}.")
+
+
+def _undecoded(path: Path, encoding: str, error: UnicodeDecodeError, done: int, first: bytes) -> DataError:
+    """Word which byte is no text, and on which line, for which the file is read again up to there."""
+    left = done - len(error.object) + error.start
+    decoder, newlines = _decoder(encoding, first, "replace"), 0
+    for chunk in _chunks(path):
+        newlines += decoder.decode(chunk[:left]).count("\n")
+        left -= len(chunk)
+        if left <= 0:
+            break
+    newlines += decoder.decode(b"", final=True).count("\n")
+    byte = f"the byte 0x{error.object[error.start]:02X} ({error.reason})"
+    usual = "utf-16" if first.startswith(_MARKS["utf-16"]) else "latin-1"
+    advice = f"Name the encoding the file was written in, for example encoding={usual!r}."
+    return fault(path, newlines + 1, f"text in {encoding}", byte, advice)
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    """Yield what a file holds, unpacked, piece by piece."""
+    with _opened(path) as file:
+        try:
+            while chunk := file.read(CHUNK):
+                yield chunk
+        except (EOFError, zlib.error, OSError) as error:
+            if not isinstance(file, gzip.GzipFile):
+                raise _unreadable(path, error) from error
+            raise DataError(
+                f"{path}: the gzip archive is cut off or broken ({error}). Copy or download it again."
+            ) from error
+
+
+def _opened(path: Path) -> IO[bytes] | gzip.GzipFile:
     if path.is_dir():
         raise DataError(f"{path}: expected a file; got a folder. Name one file in it.")
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            begins = file.read(4)
+        if begins.startswith(_MAGIC):
+            return gzip.open(path)
+        if path.suffix.lower() != ".gz":
+            return path.open("rb")
     except FileNotFoundError:
         neighbours = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
         advice = near_name(path.name, neighbours) or " Check the path."
         raise DataError(f"{path}: there is no such file.{advice}") from None
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: the file cannot be read ({error}). Check the path and who may read it.") from error
+        raise _unreadable(path, error) from error
+    got = f"one that begins with {begins!r}"
+    raise fault(path, None, "a gzip archive", got, "Take .gz off the name if it is unpacked.")
 
 
-def _unpack(raw: bytes, path: Path) -> bytes:
-    if not raw.startswith(b"\x1f\x8b"):
-        if path.suffix.lower() == ".gz":
-            got = f"one that begins with {raw[:4]!r}"
-            raise fault(path, None, "a gzip archive", got, "Take .gz off the name if it is unpacked.")
-        return raw
-    try:
-        return gzip.decompress(raw)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(
-            f"{path}: the gzip archive is cut off or broken ({error}). Copy or download it again."
-        ) from error
-
-
-def _decode(raw: bytes, path: Path, encoding: str) -> str:
-    try:
-        return raw.decode(encoding)
-    except UnicodeDecodeError as error:
-        before = error.object[: error.start].decode(encoding, "replace")
-        line = len(split_lines(before + "|"))
-        byte = f"the byte 0x{error.object[error.start]:02X} ({error.reason})"
-        usual = "utf-16" if raw.startswith((b"\xff\xfe", b"\xfe\xff")) else "latin-1"
-        advice = f"Name the encoding the file was written in, for example encoding={usual!r}."
-        raise fault(path, line, f"text in {encoding}", byte, advice) from None
-    except (LookupError, ValueError) as error:
-        raise ConfigError(f"encoding must be one that Python knows, such as 'utf-8'; got {encoding!r}.") from error
+def _unreadable(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path}: the file cannot be read ({error}). Check the path and who may read it.")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from seqtag.data.corpus import Corpus, Sequence
 from seqtag.data.readers._build import Row, checked_label, checked_token, from_rows
-from seqtag.data.readers._text import BLANK, FilePath, fault, quote, read_lines_of
+from seqtag.data.readers._text import BLANK, FilePath, fault, lines_of, quote
 from seqtag.errors import ConfigError
 
 _DOCUMENT = "-DOCSTART-"
@@ -57,21 +57,36 @@ def read_conll(
     ConfigError
         If an option is wrong in itself.
     """
+    read = iter_conll(
+        path, token=token, label=label, columns=columns, separator=separator, comments=comments, encoding=encoding
+    )
+    return Corpus(tuple(read), str(path))
+
+
+def iter_conll(
+    path: FilePath,
+    *,
+    token: int = 0,
+    label: int | None = -1,
+    columns: Mapping[str, int] | None = None,
+    separator: str | None = None,
+    comments: str | None = None,
+    encoding: str = "utf-8",
+) -> Iterator[Sequence]:
+    """Yield the sentences of a column file, each as soon as it is read. Parameters are those of `read_conll`."""
     if separator == "":
         raise ConfigError("separator must have at least one character, or be None; got ''.")
     wanted = dict(columns or {})
-    sequences: list[Sequence] = []
     rows: list[Row] = []
     document = 0
-    for item in _items(path, read_lines_of(path, encoding), (token, label, wanted), separator, comments):
+    for item in _items(path, lines_of(path, encoding), (token, label, wanted), separator, comments):
         if isinstance(item, Row):
             rows.append(item)
             continue
         if rows:
-            sequences.append(from_rows(rows, wanted, group=str(document) if document else None))
+            yield from_rows(rows, wanted, group=str(document) if document else None)
             rows = []
         document += item == _DOCUMENT
-    return Corpus(tuple(sequences), str(path))
 
 
 @dataclass(frozen=True)
@@ -100,7 +115,7 @@ class _Layout:
 
 def _items(
     path: FilePath,
-    lines: list[str],
+    lines: Iterable[str],
     wanted: tuple[int, int | None, dict[str, int]],
     separator: str | None,
     comments: str | None,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from seqtag.data.corpus import Corpus, Sequence
 from seqtag.data.readers._build import Row, checked_label, checked_token, from_rows
-from seqtag.data.readers._text import BLANK, FilePath, fault, quote, read_lines_of
+from seqtag.data.readers._text import BLANK, FilePath, fault, lines_of, quote
 from seqtag.errors import ConfigError, near_name
 
 _FIELDS = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
@@ -53,11 +53,21 @@ def read_conllu(
     ConfigError
         If a column's name is wrong.
     """
+    return Corpus(tuple(iter_conllu(path, label=label, columns=columns, encoding=encoding)), str(path))
+
+
+def iter_conllu(
+    path: FilePath,
+    *,
+    label: str | None = "upos",
+    columns: list[str] | tuple[str, ...] = (),
+    encoding: str = "utf-8",
+) -> Iterator[Sequence]:
+    """Yield the sentences of a CoNLL-U file, each as soon as it is read. Parameters are those of `read_conllu`."""
     for name in (*columns, *(() if label is None else (label,))):
         _check_name(name)
-    sequences: list[Sequence] = []
     group, documents = None, 0
-    for block in _blocks(read_lines_of(path, encoding)):
+    for block in _blocks(lines_of(path, encoding)):
         sentence = _Sentence(path)
         for number, line in block:
             sentence.add(number, line, label, columns)
@@ -67,10 +77,7 @@ def read_conllu(
             documents += 1
             group = about["newdoc"] or str(documents)
         if sentence.rows:
-            sequences.append(
-                from_rows(sentence.rows, columns, text=about.get("text"), group=group, id=about.get("sent_id"))
-            )
-    return Corpus(tuple(sequences), str(path))
+            yield from_rows(sentence.rows, columns, text=about.get("text"), group=group, id=about.get("sent_id"))
 
 
 @dataclass
@@ -141,7 +148,7 @@ class _Sentence:
         return {key: setting for key, _, setting in pairs}.get(feature, "_")
 
 
-def _blocks(lines: list[str]) -> Iterator[list[tuple[int, str]]]:
+def _blocks(lines: Iterable[str]) -> Iterator[list[tuple[int, str]]]:
     """Yield the numbered lines between blank lines."""
     block: list[tuple[int, str]] = []
     for number, line in enumerate(lines, 1):

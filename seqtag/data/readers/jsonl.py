@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, TypeGuard
@@ -12,7 +12,7 @@ from typing import Any, TypeGuard
 from seqtag.data.corpus import Corpus, Sequence
 from seqtag.data.readers._build import align, checked_label, checked_token, from_text
 from seqtag.data.readers._numbers import table_of
-from seqtag.data.readers._text import BLANK, FilePath, fault, quote, read_lines_of
+from seqtag.data.readers._text import BLANK, FilePath, fault, lines_of, quote
 from seqtag.data.tokenizers import SPACES, TOKENIZERS, tokenize
 from seqtag.errors import near_name
 
@@ -68,11 +68,39 @@ def read_jsonl(
     ConfigError
         If there is no such tokenizer.
     """
+    read = iter_jsonl(
+        path,
+        tokens=tokens,
+        labels=labels,
+        text=text,
+        spans=spans,
+        label=label,
+        frames=frames,
+        columns=columns,
+        tokenizer=tokenizer,
+        encoding=encoding,
+    )
+    return Corpus(tuple(read), str(path))
+
+
+def iter_jsonl(
+    path: FilePath,
+    *,
+    tokens: str = "tokens",
+    labels: str = "labels",
+    text: str = "text",
+    spans: str = "spans",
+    label: str = "label",
+    frames: str = "frames",
+    columns: list[str] | tuple[str, ...] | None = None,
+    tokenizer: str = "whitespace",
+    encoding: str = "utf-8",
+) -> Iterator[Sequence]:
+    """Yield the sequences of JSON Lines, each as soon as its line is read. Parameters are those of `read_jsonl`."""
     TOKENIZERS[tokenizer]  # refused before the file is opened
     keys = _Keys(path, tokens, labels, text, spans, label, frames, None if columns is None else tuple(columns))
-    sequences = []
     first: tuple[int, list[str]] | None = None
-    for number, line in enumerate(read_lines_of(path, encoding), 1):
+    for number, line in enumerate(lines_of(path, encoding), 1):
         if not line.strip(BLANK):
             continue
         record = _parse(path, number, line)
@@ -81,8 +109,7 @@ def read_jsonl(
             first = number, keys.present(record)
         elif keys.present(record) != first[1]:
             raise fault(path, number, f"the keys {first[1]}, as on line {first[0]}", str(keys.present(record)))
-        sequences.append(_sequence(keys, number, record, tokenizer))
-    return Corpus(tuple(sequences), str(path))
+        yield _sequence(keys, number, record, tokenizer)
 
 
 @dataclass(frozen=True)

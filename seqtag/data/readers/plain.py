@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from seqtag.data.corpus import Corpus, Sequence
 from seqtag.data.readers._build import checked_label, from_text
-from seqtag.data.readers._text import BLANK, FilePath, fault, quote, read_lines_of
+from seqtag.data.readers._text import BLANK, FilePath, fault, lines_of, quote, read_lines_of
 from seqtag.data.tokenizers import TOKENIZERS
 from seqtag.errors import ConfigError, DataError, at
 
@@ -40,9 +40,14 @@ def read_lines(path: FilePath, *, tokenizer: str = "whitespace", encoding: str =
     ConfigError
         If there is no such tokenizer.
     """
+    return Corpus(tuple(iter_lines(path, tokenizer=tokenizer, encoding=encoding)), str(path))
+
+
+def iter_lines(path: FilePath, *, tokenizer: str = "whitespace", encoding: str = "utf-8") -> Iterator[Sequence]:
+    """Yield the lines of a text file, each as soon as it is read. Parameters are those of `read_lines`."""
     TOKENIZERS[tokenizer]  # refused before the file is opened
-    lines = read_lines_of(path, encoding)
-    return Corpus(tuple(from_text(line, tokenizer, number) for number, line in enumerate(lines, 1)), str(path))
+    for number, line in enumerate(lines_of(path, encoding), 1):
+        yield from_text(line, tokenizer, number)
 
 
 def lines_from(
@@ -116,10 +121,17 @@ def read_labelled_lines(
     ConfigError
         If the separator is empty.
     """
+    read = iter_labelled_lines(path, separator=separator, label_first=label_first, encoding=encoding)
+    return Corpus(tuple(read), str(path))
+
+
+def iter_labelled_lines(
+    path: FilePath, *, separator: str = " ", label_first: bool = True, encoding: str = "utf-8"
+) -> Iterator[Sequence]:
+    """Yield classified sentences, each as soon as it is read. Parameters are those of `read_labelled_lines`."""
     if not separator:
         raise ConfigError("separator must have at least one character; got ''.")
-    sequences = []
-    for number, line in enumerate(read_lines_of(path, encoding), 1):
+    for number, line in enumerate(lines_of(path, encoding), 1):
         if line.strip(BLANK):
             first, found, second = line.partition(separator) if label_first else line.rpartition(separator)
             label, text = (first, second) if label_first else (second, first)
@@ -127,8 +139,7 @@ def read_labelled_lines(
                 order = "label, separator, sentence" if label_first else "sentence, separator, label"
                 expected = f"{order} with the separator {separator!r}"
                 raise fault(path, number, expected, quote(line), "Is it another separator?")
-            sequences.append(_parts(text, number, checked_label(label, path, number)))
-    return Corpus(tuple(sequences), str(path))
+            yield _parts(text, number, checked_label(label, path, number))
 
 
 def read_parallel(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
 from seqtag.data.corpus import Corpus, Sequence
 from seqtag.data.readers._build import Row, checked_label, checked_token, from_rows, from_text
-from seqtag.data.readers._text import BLANK, FilePath, fault, quote, read_lines_of, suffix_of
+from seqtag.data.readers._text import BLANK, FilePath, fault, lines_of, quote, suffix_of
 from seqtag.data.tokenizers import TOKENIZERS
 from seqtag.errors import ConfigError, near_name
 
@@ -67,16 +67,40 @@ def read_csv(
     ConfigError
         If the separator is not one character, or there is no such tokenizer.
     """
+    read = iter_csv(
+        path,
+        sequence=sequence,
+        token=token,
+        label=label,
+        text=text,
+        separator=separator,
+        tokenizer=tokenizer,
+        encoding=encoding,
+    )
+    return Corpus(tuple(read), str(path))
+
+
+def iter_csv(
+    path: FilePath,
+    *,
+    sequence: str | None = None,
+    token: str = "token",
+    label: str | None = "label",
+    text: str | None = None,
+    separator: str | None = None,
+    tokenizer: str = "whitespace",
+    encoding: str = "utf-8",
+) -> Iterator[Sequence]:
+    """Yield the sequences of a table, each as soon as it is read. Parameters are those of `read_csv`."""
     TOKENIZERS[tokenizer]  # refused before the file is opened
     separator = separator or ("\t" if suffix_of(path) == ".tsv" else ",")
-    table = _Table.open(path, separator, read_lines_of(path, encoding))
+    table = _Table.open(path, separator, lines_of(path, encoding))
     number = table.find(sequence, default="sequence")
     tags = None if label is None else table.find(None if label == "label" else label, default="label")
     if text is None:
-        sequences = _tokens(table, number, tags, table.column(token))
+        yield from _tokens(table, number, tags, table.column(token))
     else:
-        sequences = _texts(table, number, tags, table.column(text), tokenizer)
-    return Corpus(tuple(sequences), str(path))
+        yield from _texts(table, number, tags, table.column(text), tokenizer)
 
 
 @dataclass(frozen=True)
@@ -85,11 +109,11 @@ class _Table:
 
     path: FilePath
     names: list[str]
-    rows: list[tuple[int, list[str]]]
+    rows: Iterator[tuple[int, list[str]]]
     separator: str
 
     @classmethod
-    def open(cls, path: FilePath, separator: str, lines: list[str]) -> _Table:
+    def open(cls, path: FilePath, separator: str, lines: Iterable[str]) -> _Table:
         rows = _rows(path, separator, lines)
         line, names = next(((line, cells) for line, cells in rows if not _is_blank(cells)), (1, []))
         if not names:
@@ -97,7 +121,7 @@ class _Table:
         for name in names:
             if name and names.count(name) > 1:
                 raise fault(path, line, "a name for each column", f"{name!r} twice", "Rename one.")
-        return cls(path, names, list(_of_width(path, len(names), rows)), separator)
+        return cls(path, names, _of_width(path, len(names), rows), separator)
 
     def column(self, name: str) -> int:
         """Return the place of a column that must be there."""
@@ -161,23 +185,31 @@ def _groups(table: _Table, number: int | None) -> Iterator[tuple[str | None, lis
         yield name, rows
 
 
-def _rows(path: FilePath, separator: str, lines: list[str]) -> Iterator[tuple[int, list[str]]]:
+def _rows(path: FilePath, separator: str, lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
     """Yield the cells of each row and the line on which it begins; a blank line has no cells."""
     if separator == "\t":
         yield from ((number, line.split("\t") if line.strip(BLANK) else []) for number, line in enumerate(lines, 1))
         return
     if len(separator) != 1 or separator in '\r\n"':
         raise ConfigError(f"separator must be one character that is no quotation mark; got {separator!r}.")
-    reader = csv.reader((line + "\n" for line in lines), delimiter=separator, strict=True)
+    begun: list[str] = []  # the lines of the row that is being read
+
+    def noted() -> Iterator[str]:
+        for line in lines:
+            begun.append(line)
+            yield line + "\n"
+
+    reader = csv.reader(noted(), delimiter=separator, strict=True)
     while True:
         number = reader.line_num + 1
+        begun.clear()
         try:
             yield number, next(reader)
         except StopIteration:
             return
         except csv.Error as error:
             expected = f"cells separated by {separator!r}, with each quotation mark closed and those inside doubled"
-            raise fault(path, number, expected, f"{quote(lines[number - 1])} ({error})") from error
+            raise fault(path, number, expected, f"{quote(begun[0])} ({error})") from error
 
 
 def _of_width(path: FilePath, width: int, rows: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
