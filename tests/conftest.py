@@ -14,6 +14,10 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from seqtag import Corpus, SequenceClassifier, SequenceTagger
 
+# As `seqtag train` sets them; without, `fit` says that they are not set.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "2")
+
 settings.register_profile("seqtag", deadline=None)  # on a busy machine an example may take any time
 settings.load_profile("seqtag")
 

@@ -43,6 +43,9 @@ WRONG = {
     "initial_state": ["given"],
     "unroll": [8],
     "warm_start": ["yes"],
+    "device": ["tpu", None],
+    "precision": ["float16", 16],
+    "strategy": ["mirror", True],
     "batch_sequences": [0],
 }
 

@@ -16,6 +16,7 @@ from seqtag.nn.decoders import DECODERS
 from seqtag.nn.heads import ClassHead, NeighbourWords
 from seqtag.nn.inputs import BLOCKS, Place
 from seqtag.nn.pooling import POOLINGS
+from seqtag.nn.shapes import check_backend, compiles_by_shape
 from seqtag.nn.stack import DEFAULT_STACK, Stack, build_stack
 from seqtag.registry import Registry
 
@@ -50,7 +51,7 @@ class SequenceModel(keras.Model):
         super().__init__(inputs=inputs, outputs=outputs, name=network)
         self.head = head
         self.auxiliary = auxiliary
-        self.supports_jit = False
+        self.supports_jit = compiles_by_shape()
         # As text: Keras would wrap a dict into one that cannot be pickled.
         self._arguments = json.dumps({"network": network, **arguments})
 
@@ -193,7 +194,7 @@ def build_classifier(
     if dropout:
         pooled = keras.layers.Dropout(dropout, seed=next(seeds), name="pooled_dropout")(pooled)
     logits = _scores(pooled, n_classes, next(seeds), "logits")
-    head = ClassHead(multi_label, label_smoothing, name="head")
+    head = ClassHead(multi_label, label_smoothing, name="head", dtype="float32")
     return SequenceModel(reading.inputs, head(logits), head, reading.auxiliary, "classifier", arguments)
 
 
@@ -209,6 +210,8 @@ class _Reading:
 def _read(
     features: Sequence[FeatureSpec], stack: Stack, dropout: float, neighbour_words: bool, seeds: Iterator[int]
 ) -> _Reading:
+    check_backend()
+
     # === Inputs ===
     lengths = keras.Input((), dtype="int32", name="lengths")
     inputs = {spec.name: _input(spec, stack.steps) for spec in features} | {"lengths": lengths}
@@ -232,7 +235,7 @@ def _read(
         nonlocal auxiliary
         if words is None:
             return states
-        auxiliary = NeighbourWords(words.size, stack.direction, next(seeds), name="neighbour_words")
+        auxiliary = NeighbourWords(words.size, stack.direction, next(seeds), name="neighbour_words", dtype="float32")
         # A rare word that was dropped has the unknown's vector here and is still a candidate of its own: merging
         # all of them into one candidate was measured to be worse.
         return auxiliary(states, inputs["words"], vectors["words"], inputs["index"], lengths)
@@ -249,7 +252,8 @@ def _input(spec: FeatureSpec, steps: int | None) -> Any:
 
 
 def _scores(states: Any, n: int, seed: int, name: str) -> Any:
-    return keras.layers.Dense(n, kernel_initializer=keras.initializers.GlorotUniform(seed=seed), name=name)(states)
+    glorot = keras.initializers.GlorotUniform(seed=seed)
+    return keras.layers.Dense(n, kernel_initializer=glorot, name=name, dtype="float32")(states)
 
 
 def _join(parts: list[Any], name: str) -> Any:

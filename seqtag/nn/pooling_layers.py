@@ -8,9 +8,13 @@ import keras
 from keras import ops
 
 from seqtag.nn.recurrent import at_places, sequence_mask
+from seqtag.nn.shapes import compiles_by_shape
+
+LEAST = -3e4  # float16 ends at -65,504
+"""What stands for a score beyond a length, so that no maximum and no softmax sees it."""
 
 BEYOND = 1e9
-"""What is taken from a score beyond a length, so that no maximum and no softmax sees it."""
+"""What an ONNX graph, which is float32, takes from a score there to the same end."""
 
 
 class _Pooling(keras.layers.Layer):
@@ -18,7 +22,7 @@ class _Pooling(keras.layers.Layer):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.supports_jit = False
+        self.supports_jit = compiles_by_shape()
 
     def compute_output_shape(self, states_shape: Any, lengths_shape: Any = None) -> tuple[int | None, ...]:
         """Return the shape of the vectors."""
@@ -75,8 +79,8 @@ class MaxPooling(_Pooling):
 
     def call(self, states: Any, lengths: Any) -> Any:
         """Return the vectors (B, D)."""
-        mask = ops.expand_dims(sequence_mask(lengths, ops.shape(states)[1], states.dtype), -1)
-        return ops.max(states + (mask - 1.0) * BEYOND, axis=1)
+        mask = ops.expand_dims(sequence_mask(lengths, ops.shape(states)[1]), -1)
+        return ops.max(ops.where(mask, states, LEAST), axis=1)
 
 
 @keras.saving.register_keras_serializable("seqtag")
@@ -111,8 +115,7 @@ class AttentionPooling(_Pooling):
     def attention(self, states: Any, lengths: Any) -> Any:
         """Return the weight of each state, shape (B, T); they add up to 1 within each length."""
         scores = ops.matmul(ops.tanh(ops.matmul(states, self.kernel) + self.bias), self.query)[..., 0]
-        mask = sequence_mask(lengths, ops.shape(states)[1], states.dtype)
-        scores = scores + (mask - 1.0) * BEYOND
+        scores = ops.where(sequence_mask(lengths, ops.shape(states)[1]), scores, LEAST)
         weights = ops.exp(scores - ops.max(scores, axis=1, keepdims=True))  # ops.softmax would warn of single places
         return weights / ops.sum(weights, axis=1, keepdims=True)
 

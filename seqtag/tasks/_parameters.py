@@ -8,6 +8,7 @@ from seqtag.data.tokenizers import TOKENIZERS
 from seqtag.nn.cells import CELLS
 from seqtag.nn.stack import INITIAL_STATES, MERGES
 from seqtag.params import Param
+from seqtag.training.devices import DEVICES, PRECISIONS, STRATEGIES
 
 # What the network is.
 Encoders = Annotated[list | Literal["auto"], Param("model")]
@@ -28,6 +29,9 @@ Strength = Annotated[float, Param("training", low=0)]
 Fraction = Annotated[float, Param("training", low=0, below=1)]
 ClassWeight = Annotated[dict | Literal["balanced"] | None, Param("training")]
 Folder = Annotated[str | None, Param("training")]
+Device = Annotated[str, Param("training", choices=lambda: DEVICES)]
+Precision = Annotated[str, Param("training", choices=lambda: PRECISIONS)]
+Strategy = Annotated[str, Param("training", choices=lambda: STRATEGIES)]
 
 # What belongs to the run, and has no place of its own in a configuration.
 WarmStart = Annotated[bool, Param("run")]

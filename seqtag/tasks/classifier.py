@@ -15,6 +15,7 @@ from seqtag import metrics
 from seqtag.data.coerce import as_sequences
 from seqtag.data.corpus import Sequence
 from seqtag.data.encoders import Feature
+from seqtag.data.streaming import CorpusStream
 from seqtag.decoders import ClassDecoder
 from seqtag.errors import DataError
 from seqtag.nn.pooling import POOLINGS
@@ -22,11 +23,12 @@ from seqtag.params import Param, check_params
 from seqtag.tasks._base import SequenceEstimator, validation_pair
 from seqtag.tasks._class_scoring import ClassScore
 from seqtag.tasks._classes import ClassifiedData, as_classes, in_order
-from seqtag.tasks._matrix import check_matrix, is_matrix
+from seqtag.tasks._matrix import check_matrix, forget_matrix, is_matrix
 from seqtag.tasks._parameters import (
     Cell,
     ClassWeight,
     Count,
+    Device,
     Dropout,
     Encoders,
     Epochs,
@@ -35,8 +37,10 @@ from seqtag.tasks._parameters import (
     InitialState,
     Layers,
     Merge,
+    Precision,
     RandomState,
     Size,
+    Strategy,
     Strength,
     Switch,
     Tokenizer,
@@ -44,6 +48,7 @@ from seqtag.tasks._parameters import (
     Verbose,
     WarmStart,
 )
+from seqtag.tasks._streamed import StreamedClasses, refuse_beside
 from seqtag.tasks._weights import class_weights, sequence_weights
 
 
@@ -117,6 +122,12 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         has the mean weight of its labels.
     calibrate : bool
         Whether a temperature is fitted on the development data, if they are 50 sequences or more.
+    device : str
+        Where training computes: ``auto`` is a GPU where one is visible, ``gpu`` insists on it, ``cpu`` hides the GPUs.
+    precision : str
+        What the layers compute in while they train; the model that is kept is in float32.
+    strategy : str
+        ``mirrored`` trains a replica on each device of the kind, each on its part of every batch.
     init_from : str or None
         Folder of a saved model to go on from; words and labels it does not know are added.
     warm_start : bool
@@ -182,6 +193,9 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         validation_fraction: Fraction = 0.1,
         class_weight: ClassWeight = None,
         calibrate: Annotated[bool, Param("training")] = True,
+        device: Device = "auto",
+        precision: Precision = "float32",
+        strategy: Strategy = "none",
         init_from: Folder = None,
         warm_start: WarmStart = False,
         random_state: RandomState = None,
@@ -215,6 +229,9 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         self.validation_fraction = validation_fraction
         self.class_weight = class_weight
         self.calibrate = calibrate
+        self.device = device
+        self.precision = precision
+        self.strategy = strategy
         self.init_from = init_from
         self.warm_start = warm_start
         self.random_state = random_state
@@ -236,13 +253,14 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         X : iterable
             Token lists, raw strings, arrays of frames (T, F), `seqtag.data.corpus.Sequence` values, mappings with
             ``tokens`` or ``frames``, or a `Corpus`; an array (n_sequences, T, F); or a matrix or data frame
-            (n_sequences, T), read as sequences of T steps with one feature.
+            (n_sequences, T), read as sequences of T steps with one feature. A `CorpusStream` is read from disk and
+            never held as a whole.
         y : array-like, shape (n_sequences,), optional
             The class of each sequence; or a list of collections of labels; or an indicator matrix (n_sequences,
             n_classes) of 0 and 1. Not needed where the sequences carry their label.
         sample_weight : array-like, shape (n_sequences,), optional
             Weight of each sequence in the loss.
-        validation_data : (X, y) or Corpus, optional
+        validation_data : (X, y), Corpus or CorpusStream, optional
             Scored after each epoch to choose the best weights, then used to calibrate. Without it a part of the
             training data is held out.
         callbacks : sequence of keras.callbacks.Callback
@@ -259,12 +277,18 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         check_params(self)
         began = time.perf_counter()
         seed = self._seed()
-        data = self._data(X, y, self.multi_label, reset=True)
-        weights = sequence_weights(data.classes, sample_weight, self.class_weight)
-        data = replace(data, weights=weights).without_empty()
-        if not data.sequences or not data.labels:
+        data: ClassifiedData | StreamedClasses
+        if isinstance(X, CorpusStream):
+            refuse_beside(y, sample_weight)
+            forget_matrix(self)
+            data = StreamedClasses.count(X, self.multi_label, self.class_weight)
+        else:
+            data = self._data(X, y, self.multi_label, reset=True)
+            weights = sequence_weights(data.classes, sample_weight, self.class_weight)
+            data = replace(data, weights=weights).without_empty()
+        if not len(data.classes) or not data.labels:
             raise DataError(
-                f"training needs at least one sequence that is not empty and one class; got {len(data.sequences)} "
+                f"training needs at least one sequence that is not empty and one class; got {len(data.classes)} "
                 f"sequences of {len(data.labels)} classes."
             )
         dev = None
@@ -386,8 +410,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         if is_matrix(X):
             X = check_matrix(self, X, reset)
         elif reset:
-            for name in ("n_features_in_", "feature_names_in_"):
-                self.__dict__.pop(name, None)
+            forget_matrix(self)
         return as_sequences(X, tokenizer=self.tokenizer)
 
     def _data(self, X: Any, y: Any, multi_label: bool | str, reset: bool = False) -> ClassifiedData:
@@ -430,9 +453,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
     ) -> ClassScore:
         return ClassScore(model, features, dev, labels)
 
-    def _decoder_of(
-        self, model: Any, labels: SequenceOf[Any], data: ClassifiedData, score: ClassScore | None
-    ) -> ClassDecoder:
+    def _decoder_of(self, model: Any, labels: SequenceOf[Any], data: Any, score: ClassScore | None) -> ClassDecoder:
         temperature = score.temperature() if score is not None and self.calibrate else 1.0
         indicator = data.classes.indicator > 0
         return ClassDecoder(tuple(labels), data.classes.multi_label, temperature, data.prior(labels), indicator)

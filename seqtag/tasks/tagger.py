@@ -15,16 +15,18 @@ from seqtag import metrics
 from seqtag.data import schemes
 from seqtag.data.coerce import as_sequences
 from seqtag.data.encoders import Feature
+from seqtag.data.streaming import CorpusStream
 from seqtag.decoders import TagDecoder
 from seqtag.errors import DataError
 from seqtag.nn.decoders import DECODERS
 from seqtag.params import Param, check_params
 from seqtag.tasks._base import SequenceEstimator, validation_pair
-from seqtag.tasks._labelled import LabelledData, check_labelled, hold_out, prepare
+from seqtag.tasks._labelled import LabelledData, check_labelled, prepare
 from seqtag.tasks._parameters import (
     Cell,
     ClassWeight,
     Count,
+    Device,
     Dropout,
     Encoders,
     Epochs,
@@ -33,8 +35,10 @@ from seqtag.tasks._parameters import (
     InitialState,
     Layers,
     Merge,
+    Precision,
     RandomState,
     Size,
+    Strategy,
     Strength,
     Switch,
     Tokenizer,
@@ -43,6 +47,7 @@ from seqtag.tasks._parameters import (
     WarmStart,
 )
 from seqtag.tasks._scoring import DevelopmentScore, trained_decoder
+from seqtag.tasks._streamed import StreamedLabels, refuse_beside
 from seqtag.tasks._weights import token_weights
 
 logger = logging.getLogger("seqtag")
@@ -118,6 +123,12 @@ class SequenceTagger(SequenceEstimator):
     invalid_tags : str
         What becomes of training labels that break the scheme: ``repair`` converts them as conlleval reads them,
         ``allow`` permits the transitions that occur.
+    device : str
+        Where training computes: ``auto`` is a GPU where one is visible, ``gpu`` insists on it, ``cpu`` hides the GPUs.
+    precision : str
+        What the layers compute in while they train; the model that is kept is in float32.
+    strategy : str
+        ``mirrored`` trains a replica on each device of the kind, each on its part of every batch.
     init_from : str or None
         Folder of a saved model to go on from; words and labels it does not know are added.
     warm_start : bool
@@ -180,6 +191,9 @@ class SequenceTagger(SequenceEstimator):
         validation_fraction: Fraction = 0.1,
         class_weight: ClassWeight = None,
         invalid_tags: Annotated[str, Param("training", choices=lambda: ("repair", "allow"))] = "repair",
+        device: Device = "auto",
+        precision: Precision = "float32",
+        strategy: Strategy = "none",
         init_from: Folder = None,
         warm_start: WarmStart = False,
         random_state: RandomState = None,
@@ -212,6 +226,9 @@ class SequenceTagger(SequenceEstimator):
         self.validation_fraction = validation_fraction
         self.class_weight = class_weight
         self.invalid_tags = invalid_tags
+        self.device = device
+        self.precision = precision
+        self.strategy = strategy
         self.init_from = init_from
         self.warm_start = warm_start
         self.random_state = random_state
@@ -232,10 +249,10 @@ class SequenceTagger(SequenceEstimator):
         ----------
         X : iterable
             Token lists, raw strings, `seqtag.data.corpus.Sequence` values, mappings with ``tokens`` and columns, or a
-            `Corpus`.
+            `Corpus`; a `CorpusStream` is read from disk and never held as a whole.
         y : iterable of list of str, optional
             One label a token; not needed where the sequences carry their labels.
-        validation_data : (X, y) or Corpus, optional
+        validation_data : (X, y), Corpus or CorpusStream, optional
             Scored after each epoch to choose the best weights. Without it a part of the training data is held out.
         sample_weight : array-like, shape (n_sequences,), optional
             Weight of each sequence in the loss.
@@ -253,11 +270,17 @@ class SequenceTagger(SequenceEstimator):
         check_params(self)
         began = time.perf_counter()
         seed = self._seed()
-        data = prepare(as_sequences(X, y, tokenizer=self.tokenizer), self.scheme, self.invalid_tags)
-        data = replace(data, weights=token_weights(data.sequences, sample_weight, self.class_weight)).without_empty()
+        data: LabelledData | StreamedLabels
+        if isinstance(X, CorpusStream):
+            refuse_beside(y, sample_weight)
+            data = StreamedLabels.count(X, self.scheme, self.invalid_tags, self.class_weight)
+        else:
+            data = prepare(as_sequences(X, y, tokenizer=self.tokenizer), self.scheme, self.invalid_tags)
+            weights = token_weights(data.sequences, sample_weight, self.class_weight)
+            data = replace(data, weights=weights).without_empty()
         dev = self._development(validation_data, data)
         if dev is None and self.validation_fraction:
-            data, dev = hold_out(data, self.validation_fraction, seed)
+            data, dev = data.hold_out(self.validation_fraction, seed)
         self._train(data, dev, seed, callbacks, _metric(data.scheme), began)
         return self
 
@@ -306,7 +329,7 @@ class SequenceTagger(SequenceEstimator):
         """The tagging scheme."""
         return self.predictor_.scheme
 
-    def _development(self, validation_data: Any, data: LabelledData) -> LabelledData | None:
+    def _development(self, validation_data: Any, data: LabelledData | StreamedLabels) -> LabelledData | None:
         """Coerce the validation data; its labels stay as they are, so that the score is that of the file."""
         if validation_data is None:
             return None
@@ -314,7 +337,7 @@ class SequenceTagger(SequenceEstimator):
         sequences = tuple(s for s in as_sequences(X, y, tokenizer=self.tokenizer) if len(s))
         if not sequences or any(sequence.labels is None for sequence in sequences):
             raise DataError("validation_data must hold labelled sequences that are not empty.")
-        return replace(data, sequences=sequences, weights=None)
+        return LabelledData(sequences, data.scheme, data.allow_seen)
 
     def _build(self, features: tuple[Feature, ...], labels: SequenceOf[str], data: Any, seed: int, stack: Any) -> Any:
         from seqtag.nn.network import build_tagger
@@ -331,11 +354,11 @@ class SequenceTagger(SequenceEstimator):
         )
 
     def _score_on(
-        self, model: Any, features: tuple[Feature, ...], labels: SequenceOf[str], data: LabelledData, dev: LabelledData
+        self, model: Any, features: tuple[Feature, ...], labels: SequenceOf[str], data: Any, dev: LabelledData
     ) -> DevelopmentScore:
         return DevelopmentScore(model, features, dev.sequences, labels, data.scheme, data.allowed(labels))
 
-    def _decoder_of(self, model: Any, labels: SequenceOf[str], data: LabelledData, score: Any) -> TagDecoder:
+    def _decoder_of(self, model: Any, labels: SequenceOf[str], data: Any, score: Any) -> TagDecoder:
         return trained_decoder(model, labels, data.scheme, data.allowed(labels))
 
 
