@@ -1,4 +1,4 @@
-"""A YAML file as a typed experiment: ``task, data, model, training, output, seed``.
+"""A YAML file as a typed experiment: ``task, data, model, training, tune, output, seed``.
 
 Nothing of an estimator is declared here. What ``model`` and ``training`` may hold, with types, ranges, choices and
 sentences, is read from the estimator's constructor; the options of ``data`` from the signatures of the readers and of
@@ -15,14 +15,28 @@ from typing import Any
 from seqtag.config import _yaml
 from seqtag.config._data import Data, data_of
 from seqtag.config._fields import GROUPS, TASKS, estimator_class, grouped_fields, mapping_of, refuse_unknown, value_of
+from seqtag.config._tune import Choice, Domain, Range, Tune, tune_of
 from seqtag.config._yaml import Document
 from seqtag.data.encoders import parse_choice
 from seqtag.errors import ConfigError, near_name
 from seqtag.params import Field, Param
 
-__all__ = ["TASKS", "Config", "Data", "json_schema", "load_config", "parse_config", "parse_data", "parse_options"]
+__all__ = [
+    "TASKS",
+    "Choice",
+    "Config",
+    "Data",
+    "Domain",
+    "Range",
+    "Tune",
+    "json_schema",
+    "load_config",
+    "parse_config",
+    "parse_data",
+    "parse_options",
+]
 
-SECTIONS = ("task", "data", *GROUPS, "output", "seed")
+SECTIONS = ("task", "data", *GROUPS, "tune", "output", "seed")
 
 
 @dataclass(frozen=True)
@@ -41,6 +55,8 @@ class Config:
         Folder of the trained model, relative to the current directory.
     seed : int, optional
         The estimator's ``random_state``.
+    tune : Tune, optional
+        What `seqtag.tuning.tune` tries; training takes no notice of it.
     """
 
     task: str
@@ -49,6 +65,7 @@ class Config:
     training: Mapping[str, Any]
     output: str
     seed: int | None = None
+    tune: Tune | None = None
 
     def estimator(self) -> Any:
         """Build the estimator, not fitted yet."""
@@ -57,7 +74,11 @@ class Config:
     def to_dict(self) -> dict[str, Any]:
         """Return it as it stands in YAML, every default written out."""
         values = {name: getattr(self, name) for name in SECTIONS}
-        return values | {"data": self.data.to_dict(), **{group: dict(values[group]) for group in GROUPS}}
+        values |= {"data": self.data.to_dict(), **{group: dict(values[group]) for group in GROUPS}}
+        if self.tune is None:
+            del values["tune"]
+            return values
+        return values | {"tune": self.tune.to_dict()}
 
     def to_yaml(self) -> str:
         """Return the YAML that `parse_config` reads back to the same configuration."""
@@ -140,7 +161,7 @@ def _config_of(document: Document) -> Config:
         if task
         else None
     )
-    return Config(task, data, model, training, output, seed)
+    return Config(task, data, model, training, output, seed, tune_of(document, groups))
 
 
 def _task(document: Document) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from seqtag.config._data import SPLITS
 from seqtag.config._fields import GROUPS, TASKS, dataset_options, grouped_fields, options_of
+from seqtag.config._tune import COUNTS, FIXED
 from seqtag.data.encoders import ENCODERS
 from seqtag.data.readers import READERS
 from seqtag.datasets import DATASETS
@@ -32,12 +33,14 @@ _ABOUT = {
     "data": "What is learned from: a data set by its name, or files.",
     "model": "Parameters of the estimator: what it is.",
     "training": "Parameters of the estimator: how it is trained.",
+    "tune": "What seqtag tune tries; training takes no notice of it.",
     "output": "Folder of the trained model, relative to the current directory. By default runs/ and the file's name.",
     "seed": "Seeds everything; null draws a seed, which the model's folder then records.",
     "train": "File to learn from, relative to the current directory.",
     "dev": "File that decides which epoch is the best, or the share of train whose end is held out for it.",
     "test": "File for the final scores.",
     "format": "Format of the files; the suffix of train tells it otherwise.",
+    "stream": "Whether train is read from disk in each pass rather than held; it may be a pattern such as *.conll.",
     "dataset": "A data set by its name, see seqtag data.",
 }
 
@@ -49,6 +52,7 @@ def schema_of_configuration() -> Schema:
         "data": {"type": "object", "anyOf": [*map(_of_dataset, DATASETS), *map(_of_files, READERS)]},
         "model": {"type": ["object", "null"]},
         "training": {"type": ["object", "null"]},
+        "tune": {"type": ["object", "null"]},
         "output": _TEXT,
         "seed": {"type": ["integer", "null"], "minimum": 0},
     }
@@ -63,7 +67,30 @@ def schema_of_configuration() -> Schema:
 def _of_task(task: str) -> Schema:
     groups = grouped_fields(task)
     parameters = {group: _object(_of_fields(groups[group])) | {"type": ["object", "null"]} for group in GROUPS}
+    parameters |= {"tune": _of_tune(groups)}
     return {"if": {"properties": {"task": {"const": task}}}, "then": {"properties": parameters}}
+
+
+def _of_tune(groups: Mapping[str, Mapping[str, Field]]) -> Schema:
+    """Return the schema of a search: each tunable parameter by its full name, or inside its group."""
+    domains = {
+        group: {name: _of_domain(field) for name, field in groups[group].items() if name not in FIXED}
+        for group in GROUPS
+    }
+    full = {f"{group}.{name}": domain for group in GROUPS for name, domain in domains[group].items()}
+    space = _object(full | {group: _object(domains[group]) for group in GROUPS}) | {"type": ["object", "null"]}
+    return _object(_of_fields(COUNTS) | {"space": space}) | {"type": ["object", "null"]}
+
+
+def _of_domain(field: Field) -> Schema:
+    """Return the schema of what a parameter may be: a list of values and, of a number, a range."""
+    value = {key: rule for key, rule in _of_field(field).items() if key not in ("default", "description")}
+    kinds: list[Schema] = [{"type": "array", "minItems": 2, "uniqueItems": True, "items": value}]
+    if kind := next((kind for kind in (float, int) if kind in field.types), None):
+        bound = _of_type(kind, field.param)
+        step = {"type": _TYPES[kind], "exclusiveMinimum": 0}
+        kinds.append(_object({"low": bound, "high": bound, "step": step, "log": {"type": "boolean"}}, ["low", "high"]))
+    return ({"description": field.doc} if field.doc else {}) | {"anyOf": kinds}
 
 
 def _of_dataset(name: str) -> Schema:
@@ -77,6 +104,7 @@ def _of_dataset(name: str) -> Schema:
 
 def _of_files(format: str) -> Schema:
     properties = dict.fromkeys(SPLITS, _TEXT) | {"dev": {"anyOf": [_TEXT, _SHARE]}, "format": {"const": format}}
+    properties["stream"] = {"type": "boolean", "default": False}
     options = _of_fields(options_of(READERS[format]))
     return {"title": f"files in {format}", **_object(_explained(properties) | options, ["train"])}
 

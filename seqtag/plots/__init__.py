@@ -24,6 +24,7 @@ from seqtag.plots.style import (
     new_figure,
     save_figure,
 )
+from seqtag.plots.sweeps import Scale, SweepPoint, plot_sweep
 from seqtag.plots.traces import plot_memory, plot_trace
 
 __all__ = [
@@ -42,13 +43,16 @@ __all__ = [
     "TEXT_SIZE",
     "TITLE_SIZE",
     "VERMILION",
+    "Scale",
     "SpanPanel",
+    "SweepPoint",
     "label_axes",
     "new_figure",
     "plot_confusion",
     "plot_memory",
     "plot_memory_span",
     "plot_reliability",
+    "plot_sweep",
     "plot_trace",
     "save_figure",
 ]
