@@ -1,0 +1,1 @@
+"""The contestants of `benchmarks/training.py`: one module each, run in a process and an interpreter of its own."""
