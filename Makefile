@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+VENV_JAX ?= .venv-jax
 WORKERS ?= 2
 
 # TensorFlow's threads: one for each operator, so that the two directions of a layer run side by side.
@@ -10,11 +11,12 @@ export TF_NUM_INTRAOP_THREADS ?= 1
 export TF_NUM_INTEROP_THREADS ?= $(shell nproc 2>/dev/null || echo 2)
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help demo test check soak lint notebooks clean
+.PHONY: help demo test check soak jax lint notebooks clean
 
 help:
 	@echo "make demo       train a tagger on the Python standard library's own source, score it, tag new lines"
 	@echo "make test       run the tests (make check: the quick ones; make soak: the long ones)"
+	@echo "make jax        run the tests of the backend JAX, in an environment of its own without TensorFlow"
 	@echo "make lint       ruff and mypy"
 	@echo "make clean      remove what was built"
 
@@ -30,6 +32,9 @@ check: $(VENV)/dev
 
 soak: $(VENV)/dev
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m soak
+
+jax: $(VENV_JAX)/ready
+	KERAS_BACKEND=jax $(VENV_JAX)/bin/python -m pytest tests/on_jax
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
@@ -54,5 +59,12 @@ $(VENV)/dev: $(VENV)/python setup.cfg pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
 	@touch $@ $(VENV)/run
 
+$(VENV_JAX)/ready: $(VENV)/python setup.cfg pyproject.toml .ci/without_tensorflow.py
+	$(PYTHON) -m venv $(VENV_JAX)
+	$(PYTHON) .ci/without_tensorflow.py > $(VENV_JAX)/requirements.txt
+	$(VENV_JAX)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $(VENV_JAX)/requirements.txt
+	$(VENV_JAX)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV_JAX) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from seqtag.data.batching import Batch
 from seqtag.errors import BundleError, NotInstalledError, SeqtagError
 
 
@@ -73,11 +74,20 @@ class KerasBackend:
     """
 
     def __init__(self, model: Any) -> None:
+        from seqtag.nn.shapes import grid_of
+
         self._model = model
+        self._grid = grid_of(model)
 
     def compute(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
         """Return the network's output for a batch's inputs."""
-        return np.asarray(_opened(self._model).predict_on_batch(inputs))
+        model = _opened(self._model)
+        if self._grid is None:
+            return np.asarray(model.predict_on_batch(inputs))
+        batch = Batch(inputs)
+        outputs = np.asarray(model.predict_on_batch(self._grid.pad(batch).inputs))
+        sizes = self._grid.sizes(batch)
+        return outputs[: sizes.sequences, : sizes.steps] if outputs.ndim == 3 else outputs[: sizes.sequences]
 
     def close(self) -> None:
         """Drop the model."""

@@ -25,7 +25,7 @@ from seqtag.data.readers import READERS
 from seqtag.errors import DataError
 
 ROOT = Path(seqtag.__file__).parents[1]
-COMMANDS = ("train", "evaluate", "predict", "trace", "check", "schema", "data")
+COMMANDS = ("train", "tune", "evaluate", "predict", "trace", "check", "schema", "data")
 SMALL = "task: tagging\ndata: {dataset: tagging, sequences: 12}\n"
 
 

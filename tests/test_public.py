@@ -16,12 +16,23 @@ import pytest
 import seqtag
 
 ROOT = Path(seqtag.__file__).parents[1]
-PUBLIC = ["Corpus", "Predictor", "SeqtagError", "Sequence", "SequenceClassifier", "SequenceTagger", "load", "read"]
+PUBLIC = [
+    "Corpus",
+    "CorpusStream",
+    "Predictor",
+    "SeqtagError",
+    "Sequence",
+    "SequenceClassifier",
+    "SequenceTagger",
+    "load",
+    "read",
+]
 
 # Modules whose names users hold on to.
 MODULES = [
     "seqtag.data.corpus",
     "seqtag.data.readers",
+    "seqtag.data.streaming",
     "seqtag.datasets",
     "seqtag.errors",
     "seqtag.metrics.baselines",
@@ -33,11 +44,13 @@ MODULES = [
     "seqtag.plots.classes",
     "seqtag.plots.spans",
     "seqtag.plots.style",
+    "seqtag.plots.sweeps",
     "seqtag.plots.traces",
     "seqtag.predictor",
     "seqtag.tasks.classifier",
     "seqtag.tasks.tagger",
     "seqtag.trace",
+    "seqtag.tuning",
 ]
 
 

@@ -86,7 +86,7 @@ GRADIENTS = [sparse([1, 4], [[0.5, -1.0], [2.0, 0.1]]), sparse([4], [[-1.0, 3.0]
 @pytest.mark.parametrize("options", [{}, {"global_clipnorm": 0.5}, {"clipvalue": 0.2}, {"epsilon": 0.1}], ids=str)
 def test_with_dense_gradients_it_is_adam(options):
     initial, lazy, plain = run_both(GRADIENTS, densify=True, **options)
-    np.testing.assert_allclose(lazy, plain, rtol=1e-6)
+    np.testing.assert_allclose(lazy, plain, rtol=1e-5)
     assert np.abs(lazy - initial).max() > 0.05
 
 

@@ -140,6 +140,50 @@ def train(
 
 @app.command(
     epilog=examples(
+        "seqtag tune configs/demo.yaml --trials 20",
+        "seqtag tune configs/digits.yaml --set tune.space.model.units=[32,64,128] --timeout 3600",
+    )
+)
+def tune(
+    config: ConfigFile,
+    set_: Sets = None,
+    trials: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Trials in all, those of earlier runs counted, instead of the file's."),
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", min=0, help="Begin no further trial after so many seconds.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of the sweep, instead of the model's with -tune behind.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the table and nothing else.")] = False,
+) -> None:
+    """Search for better parameters by the score on dev; run it again to go on.
+
+    What is tried stands in the section tune of the configuration, or is what suits its task. The folder gets all
+    trials (trials.csv), a picture of what mattered, and best.yaml, which `train` reads.
+    """
+    set_threads()
+    from seqtag import experiment, tuning
+    from seqtag.config import load_config
+
+    settings = load_config(config, set_ or ())
+    tuning.load_optuna()
+    corpora = tuning.read(settings)
+    if not quiet:
+        tell(experiment.summary(corpora, settings.task))
+    experiment.warn_of_unseen(corpora, settings.task)
+    start_keras()
+    say = None if quiet else tell
+    sweep = tuning.tune(settings, trials=trials, timeout=timeout, output=output, corpora=corpora, say=say)
+    show(sweep.to_text())
+    if sweep.interrupted:
+        raise KeyboardInterrupt
+
+
+@app.command(
+    epilog=examples(
         "seqtag evaluate runs/ewt_pos --split test",
         "seqtag evaluate runs/ner --data more.conll --mode strict --json",
         "seqtag evaluate runs/trec --data questions.csv --set text=question --set label=kind",
@@ -301,6 +345,22 @@ def check(config: ConfigFile, set_: Sets = None) -> None:
     experiment.warn_of_unseen(corpora, settings.task)
     experiment.check_encoders(settings, corpora)
     show(settings.to_yaml().rstrip())
+
+
+@app.command(epilog=examples("seqtag doctor", "KERAS_BACKEND=jax seqtag doctor", "seqtag doctor --json > machine.json"))
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything that was found as JSON.")] = False,
+) -> None:
+    """Tell what this machine has, what training will use, and why not more.
+
+    Libraries, cores, threads, memory, GPUs. The exit status is 0 if one can train here, and 1 if not.
+    """
+    from seqtag.doctor import diagnose, look
+
+    report = diagnose(look())
+    show(json.dumps(report.to_dict(), indent=1) if as_json else report.to_text())
+    if not report.can_train:
+        raise typer.Exit(1)
 
 
 @app.command(epilog=examples("seqtag schema > seqtag.schema.json"))

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+from seqtag.training.devices import THREADS, usable_cores
+
 _FILTER = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -49,9 +51,8 @@ def set_threads() -> None:
     They must be set before NumPy and TensorFlow start. One thread an operator and one operator a core let the two
     directions of a recurrent layer run side by side.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    for name, value in {"INTRAOP": 1, "INTEROP": cores}.items():
-        os.environ.setdefault(f"TF_NUM_{name}_THREADS", str(value))
+    for name, value in zip(THREADS, (1, usable_cores()), strict=True):
+        os.environ.setdefault(name, str(value))
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 

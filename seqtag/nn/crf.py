@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from seqtag.nn.recurrent import reverse, sequence_mask
+from seqtag.nn.shapes import compiles_by_shape
 
 FORBIDDEN = -1e4
 # About the smallest normal float32: what underflowed stays finite, and so does the loss. A label that is reached only
@@ -34,7 +35,7 @@ class CRF(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.allowed = {"start": allowed_start, "transitions": allowed_transitions, "end": allowed_end}
-        self.supports_jit = False
+        self.supports_jit = compiles_by_shape()
 
     def build(self, emissions_shape: tuple[int | None, ...]) -> None:
         """Make the scores for K labels."""
@@ -203,5 +204,6 @@ def _one_more(steps: Any, like: Any) -> Any:
     return ops.concatenate([steps, ops.zeros_like(like)])
 
 
-def _forbid(scores: Any, allowed: Any) -> Any:
+def _forbid(weight: Any, allowed: Any) -> Any:
+    scores = ops.convert_to_tensor(weight)
     return scores if allowed is None else ops.where(ops.convert_to_tensor(allowed, "bool"), scores, FORBIDDEN)

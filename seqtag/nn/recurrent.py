@@ -10,6 +10,7 @@ from keras import ops
 
 from seqtag.errors import ConfigError
 from seqtag.nn.cells import CELLS, DIRECTIONS, INITIAL_STATES, MERGES
+from seqtag.nn.shapes import compiles_by_shape
 
 
 @keras.saving.register_keras_serializable("seqtag")
@@ -55,7 +56,7 @@ class Recurrent(keras.layers.Layer):
         self.seed = seed
         self.initial_state = initial_state
         self.unroll = unroll
-        self.supports_jit = False  # one XLA compilation a shape costs more than it gives (see docs/architecture.md)
+        self.supports_jit = compiles_by_shape()
         self.ways = {way: self._make(way, seed + 2 * i) for i, way in enumerate(DIRECTIONS[direction])}
         self.learned: dict[str, Any] = {}
 

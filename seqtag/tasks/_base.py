@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from collections.abc import Sequence as SequenceOf
+from contextlib import AbstractContextManager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -13,10 +16,11 @@ import sklearn.exceptions
 from sklearn.base import BaseEstimator
 
 from seqtag.bundle import Bundle
-from seqtag.data.batching import EncodedCorpus
+from seqtag.data.batching import TrainingBatches
 from seqtag.data.coerce import as_sequences
 from seqtag.data.corpus import Corpus, Sequence
-from seqtag.data.encoders import Feature, default_encoders, fit_encoders
+from seqtag.data.encoders import Feature, Vocabulary, default_encoders, fit_encoders
+from seqtag.data.streaming import CorpusStream
 from seqtag.errors import BundleError, DataError, NotFittedError, ParameterError
 from seqtag.params import schema
 from seqtag.predictor import Predictor
@@ -26,22 +30,23 @@ from seqtag.trace import Trace
 
 
 class TrainingData(Protocol):
-    """What an estimator learns from; `LabelledData` and `ClassifiedData` are such."""
+    """What an estimator learns from, in memory (`LabelledData`, `ClassifiedData`) or read from disk in each pass."""
 
     @property
-    def sequences(self) -> tuple[Sequence, ...]:
-        """None of them empty."""
+    def sequences(self) -> Iterable[Sequence]:
+        """None of them empty; gone through as often as needed."""
 
     @property
     def labels(self) -> list[Any]:
         """What is learned to tell apart, in order."""
 
-    @property
-    def weights(self) -> Any:
-        """Weights as `EncodedCorpus` takes them, or None."""
+    def vocabulary(self) -> Vocabulary:
+        """Count what encoders are fitted on."""
 
-    def targets(self, labels: SequenceOf[Any]) -> Any:
-        """Return the ids of labels, as `EncodedCorpus` takes them."""
+    def encode(
+        self, features: tuple[Feature, ...], labels: SequenceOf[Any], seed: int
+    ) -> AbstractContextManager[TrainingBatches]:
+        """Encode everything once, for as long as the context lasts."""
 
 
 class SequenceEstimator(BaseEstimator):
@@ -100,30 +105,43 @@ class SequenceEstimator(BaseEstimator):
         from seqtag.tasks._bundle import make_bundle
 
         start = self._start()
-        choices = default_encoders(data.sequences) if self.encoders == "auto" else self.encoders
-        features = start.extend(fit_encoders(plain(choices), data.sequences))
+        vocabulary = data.vocabulary()
+        choices = default_encoders(vocabulary) if self.encoders == "auto" else self.encoders
+        features = start.extend(fit_encoders(plain(choices), vocabulary))
         labels = self._ordered(start.labels(data.labels))
-        stack = self._stack([*data.sequences, *(dev.sequences if dev is not None else ())])
+        stack = self._stack(itertools.chain(data.sequences, dev.sequences if dev is not None else ()))
 
-        from seqtag.training import loop  # only now: it starts TensorFlow, and what was wrong so far is told at once
+        # Only now: it starts TensorFlow, and what was wrong so far is told at once.
+        from seqtag.training import loop
+        from seqtag.training.devices import Compute, choose, mention_threads
 
-        model = self._build(features, labels, data, seed, stack)
-        start.copy_weights(model, features, labels)
-        _set_frequencies(model, features)
-        encoded = EncodedCorpus(features, data.sequences, data.targets(labels), data.weights)
-        settings = self._settings(encoded.n_tokens, seed)
-        score = None if dev is None else self._score_on(model, features, labels, data, dev)
-        shown = [*self._progress(metric), *callbacks]
-        history = loop.fit(model, encoded, settings, score=score, callbacks=shown)
-        facts = {
-            "padded_share": encoded.plan(settings.limits).padded_share,
-            "seconds": time.perf_counter() - began,
-            "train_tokens": encoded.n_tokens,
-            "train_sequences": len(encoded),
-            "development_sequences": 0 if dev is None else len(dev.sequences),
-            "metric": metric,
-            "seed": seed,
-        }
+        compute = choose(self.device, self.precision, self.strategy)
+        mention_threads(compute)
+        with compute.scope():
+            trained = self._build(features, labels, data, seed, stack)
+        start.copy_weights(trained, features, labels)
+        _set_frequencies(trained, features)
+        model = trained  # what is scored, kept and asked: in float32, on one device
+        if not compute.is_plain:
+            with Compute(compute.device).scope():
+                model = self._build(features, labels, data, seed, stack)
+        with data.encode(features, labels, seed) as encoded:
+            settings = self._settings(encoded.n_tokens, seed)
+            score = None if dev is None else self._score_on(model, features, labels, data, dev)
+            shown = [*self._progress(metric), *callbacks]
+            with compute.on_device():
+                history = loop.fit(trained, encoded, settings, score=_of_copy(score, model, trained), callbacks=shown)
+            _copy_weights(trained, model)
+            facts = {
+                "padded_share": encoded.plan(settings.limits).padded_share,
+                "seconds": time.perf_counter() - began,
+                "train_tokens": encoded.n_tokens,
+                "train_sequences": len(encoded),
+                "development_sequences": 0 if dev is None else len(dev.sequences),
+                "metric": metric,
+                "seed": seed,
+                "compute": asdict(compute),
+            }
         decoder = self._decoder_of(model, labels, data, score)
         self._set_bundle(make_bundle(self, model, features, decoder, history, facts))
         self._predictor, self._model = Predictor.from_bundle(self.bundle_), model
@@ -134,7 +152,7 @@ class SequenceEstimator(BaseEstimator):
             return WarmStart.of(self.bundle_, self.task, "warm_start")
         return WarmStart() if self.init_from is None else WarmStart.of(Bundle.read(self.init_from), self.task)
 
-    def _stack(self, sequences: SequenceOf[Sequence]) -> Any:
+    def _stack(self, sequences: Iterable[Sequence]) -> Any:
         """Return the recurrent layers that the parameters stand for."""
         from seqtag.nn.stack import Stack
 
@@ -294,13 +312,15 @@ class _NotFittedError(NotFittedError, sklearn.exceptions.NotFittedError):
 
 
 def validation_pair(validation_data: Any) -> tuple[Any, Any]:
-    """Return X and y of what ``fit`` gets as ``validation_data``; y is None for a `Corpus`.
+    """Return X and y of what ``fit`` gets as ``validation_data``; y is None for a `Corpus`, as which a stream is read.
 
     Raises
     ------
     DataError
-        If it is neither a pair nor a `Corpus`.
+        If it is none of these.
     """
+    if isinstance(validation_data, CorpusStream):
+        return validation_data.read(), None
     if isinstance(validation_data, Corpus):
         return validation_data, None
     if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
@@ -317,7 +337,25 @@ def _set_frequencies(model: Any, features: tuple[Feature, ...]) -> None:
     model.auxiliary.frequencies.assign((counts / counts.sum()).astype(np.float32))
 
 
-def _common_length(sequences: SequenceOf[Sequence]) -> int:
+def _copy_weights(source: Any, target: Any) -> None:
+    """Give a network the weights of another one that was built alike."""
+    if target is not source:
+        target.set_weights(source.get_weights())
+
+
+def _of_copy(score: Callable[[], Any] | None, model: Any, trained: Any) -> Callable[[], Any] | None:
+    """Return what scores a network with the weights that another one has by then."""
+    if score is None or model is trained:
+        return score
+
+    def copied() -> Any:
+        _copy_weights(trained, model)
+        return score()
+
+    return copied
+
+
+def _common_length(sequences: Iterable[Sequence]) -> int:
     """Return the length of all sequences, over which a loop can be written out."""
     lengths = {len(sequence) for sequence in sequences}
     if len(lengths) != 1:

@@ -8,7 +8,7 @@ from typing import Any
 
 import seqtag
 
-LIBRARIES = ("keras", "tensorflow", "numpy", "onnx", "onnxruntime", "scikit-learn")
+LIBRARIES = ("keras", "tensorflow", "jax", "numpy", "onnx", "onnxruntime", "scikit-learn")
 
 
 def environment() -> dict[str, str]:

@@ -69,7 +69,9 @@ class DevelopmentScore:
 def trained_decoder(model: Any, labels: SequenceOf[str], scheme: str, allowed: dict[str, np.ndarray]) -> TagDecoder:
     """Take the decoder's scores from the head; a softmax head has the scheme's constraints alone."""
     if hasattr(model.head, "scores"):
-        scores = [np.asarray(score) for score in model.head.scores()]
+        from keras import ops
+
+        scores = [ops.convert_to_numpy(score) for score in model.head.scores()]
     else:
         scores = [constrain(allowed[name]) for name in ("transitions", "start", "end")]
     return TagDecoder(tuple(labels), scheme, *(score.astype(np.float32) for score in scores))

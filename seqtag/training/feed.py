@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from seqtag.data.batching import Batch, TrainingBatches
+from seqtag.nn.shapes import grid_of
 from seqtag.training.settings import Settings
 
 
@@ -27,17 +28,23 @@ class BatchStream:
 
     def __iter__(self) -> Iterator[Batch]:
         rng = np.random.default_rng(self._settings.seed)
-        while True:
-            yield from self._data.shuffled(self._settings.limits, rng)
+        more = True
+        while more:  # shards that have been closed give no further pass
+            more = False
+            for batch in self._data.shuffled(self._settings.limits, rng):
+                more = True
+                yield batch
 
 
 def as_dataset(model: keras.Model, batches: BatchStream) -> Any:
-    """Feed the batches to Keras through `tf.data`, prefetched, with every varying axis left open.
+    """Feed the batches to Keras: on TensorFlow through `tf.data`, prefetched, with every varying axis left open.
 
-    So the step is traced once, whatever the shapes.
+    So the step is traced once, whatever the shapes. A backend that compiles the step for each is given padded batches
+    of few of them.
     """
     if keras.backend.backend() != "tensorflow":
-        return (as_tuple(batch) for batch in batches)
+        grid = grid_of(model)
+        return (as_tuple(batch if grid is None else grid.pad(batch)) for batch in batches)
     import tensorflow as tf
 
     inputs = {name: tf.TensorSpec(tensor.shape, tensor.dtype) for name, tensor in model.input.items()}

@@ -36,7 +36,7 @@ class Keeper(keras.callbacks.Callback):
     def __init__(
         self,
         average: AveragedWeights,
-        n_tokens: int,
+        n_tokens: float,
         settings: Settings,
         total: int,
         score: Callable[[], Score] | None,
@@ -54,20 +54,26 @@ class Keeper(keras.callbacks.Callback):
         self._scores: list[Score] = []
         self._auxiliary: Any = None
         self._began = 0.0
+        self._batch = -1  # of this epoch, the last one that is known to be done
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Find the auxiliary loss, if the model has one."""
+        """Find the auxiliary loss, if the model has one, and say how fast it falls before the step is compiled."""
         self._auxiliary = getattr(self.model, "auxiliary", None)
-        self._set_strength()
+        if self._auxiliary is not None:
+            self._auxiliary.fall = self._settings.neighbour_weight / self._total
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Start the clock."""
+        """Start the clock; set the auxiliary loss's strength, since a sum of many small float32 steps drifts."""
         self._began = time.perf_counter()
+        self._batch = -1
+        if self._auxiliary is not None:
+            left = max(0.0, 1.0 - self.average.steps / self._total)
+            self._auxiliary.strength.assign(self._settings.neighbour_weight * left)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Average; lower the auxiliary loss."""
-        self.average.step()
-        self._set_strength()
+        """Average; ``batch`` may be several steps after the last one."""
+        self.average.step(batch - self._batch)
+        self._batch = batch
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Score the averaged weights and keep the best."""
@@ -108,8 +114,3 @@ class Keeper(keras.callbacks.Callback):
         """Put the best averaged weights into the model."""
         if self._best is not None:
             self.model.set_weights(self._best)
-
-    def _set_strength(self) -> None:
-        if self._auxiliary is not None:
-            left = max(0.0, 1.0 - self.average.steps / self._total)
-            self._auxiliary.strength.assign(self._settings.neighbour_weight * left)

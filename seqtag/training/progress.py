@@ -38,6 +38,7 @@ class ProgressBar(keras.callbacks.Callback):
         self._bar: Any = None
         self._task: Any = None
         self._note = ""
+        self._epoch = 0
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Open the bar."""
@@ -52,10 +53,13 @@ class ProgressBar(keras.callbacks.Callback):
         self._task = self._bar.add_task("training", total=self.params["steps"] * self.params["epochs"])
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Move on by one step."""
-        self._bar.advance(self._task)
-        if batch % 10 == 0:
-            self._bar.update(self._task, description=f"loss {logs['loss']:.4f}{self._note}")
+        """Move on to the step that is done."""
+        done = self._epoch * self.params["steps"] + batch + 1
+        self._bar.update(self._task, completed=done, description=f"loss {logs['loss']:.4f}{self._note}")
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Count epochs."""
+        self._epoch = epoch
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Leave one line."""
