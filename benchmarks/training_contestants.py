@@ -69,8 +69,11 @@ CONTESTANTS = {
         "seqtag_tagger", "seqtag", "words, affixes, characters, BiLSTM 200, CRF", ALONE, every_round=True
     ),
     "seqtag": Contestant("seqtag_tagger", "seqtag", "as it comes: also neighbouring words", every_round=True),
+    "keras-network": Contestant(
+        "keras_network", "seqtag", "the same network as one writes it with `keras.layers`, `fit`", every_round=True
+    ),
     "keras-layers": Contestant(
-        "keras_layers", "seqtag", "the same network, `keras.layers.LSTM`, `fit`", every_round=True
+        "keras_layers", "seqtag", "seqtag with Keras's LSTM, embeddings and Adam, `fit`", every_round=True
     ),
     "torch-twin": Contestant(
         "torch_twin", "torch", "the same network, `nn.LSTM` packed, Adam", batches="buckets", every_round=True

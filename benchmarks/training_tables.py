@@ -22,7 +22,8 @@ class Target:
 
 TARGETS = (
     Target(("keras-tutorial",), "Keras as tutorials write it, padded to 100", 6.0),
-    Target(("keras-layers",), "the same network from `keras.layers` under `fit`, same buckets", 2.0),
+    Target(("keras-network",), "the same network from `keras.layers` under `fit`, same buckets", 2.0),
+    Target(("keras-layers",), "itself with Keras's LSTM, embeddings and Adam under `fit`", 2.0),
     Target(("torch-twin", "torch-twin-sparse"), "the torch twin", 1.8),
     Target(("flair",), "flair", 10.0),
     Target(("spacy",), "spaCy", 4.0),
