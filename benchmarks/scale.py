@@ -168,7 +168,7 @@ def train(job: Job) -> dict[str, Any]:
     except PreparedError:
         epochs = 0
     steps = max(1, clock.steps)
-    timed = job.tokens * epochs * (steps - epochs) / steps  # without the first step of each pass
+    timed = job.tokens * epochs * (steps - clock.untimed) / steps
     return {
         "way": job.what,
         "tokens": job.tokens,
@@ -187,23 +187,30 @@ def peak() -> float:
 
 
 def make_clock(prepare_only: bool) -> Any:
-    """Return a Keras callback that adds up the time of all steps but the first of each pass."""
+    """Return a Keras callback that adds up the time of all steps but those until its first call in each pass."""
     import keras
 
     class Clock(keras.callbacks.Callback):
-        began = seconds = 0.0
-        steps = 0
+        began = seconds = last = 0.0
+        steps = untimed = 0
+        batch = -1
 
         def on_train_begin(self, logs: Any = None) -> None:
             self.began = time.perf_counter()
             if prepare_only:
                 raise PreparedError
 
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            self.batch = -1
+
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            now = time.perf_counter()
-            self.seconds += now - self.last if batch else 0.0
-            self.last = now
-            self.steps += 1
+            now, done = time.perf_counter(), batch - self.batch
+            if self.batch < 0:
+                self.untimed += done
+            else:
+                self.seconds += now - self.last
+            self.last, self.batch = now, batch
+            self.steps += done
 
     return Clock()
 
