@@ -17,6 +17,7 @@ from seqtag.training.averaging import AveragedWeights
 from seqtag.training.feed import BatchStream, as_dataset, as_tuple
 from seqtag.training.loop import Settings
 from seqtag.training.optimizer import make_optimizer
+from seqtag.training.progress import ProgressBar
 from seqtag.training.schedule import WarmupLinear, auto_epochs
 
 # ---- how long and how fast ---------------------------------------------------------------------------------
@@ -269,6 +270,44 @@ def test_a_fit_learns_and_tells_what_happened(monkeypatch):
     expected = 0.4 * (1 - np.arange(1, steps + 1) / steps)
     np.testing.assert_allclose(recorder.strengths, expected, atol=1e-6)
     assert len(traces) == 1  # whatever the shapes of the batches
+
+
+def fit_one_by_one(n):
+    """Two passes over n sequences, each a batch: the model, what a callback sees, the history, the tokens."""
+    features, data = make_data(n, longest=3)
+    model, recorder = make_model(features, cell="simple_rnn", decoder="softmax"), Recorder()
+    history = loop.fit(model, data, settings(epochs=2, batch_sequences=1, averaging=0.9), callbacks=[recorder])
+    return model, recorder, history, data.n_tokens
+
+
+@pytest.mark.parametrize(("n", "steps", "calls"), [(49, 49, 49), (62, 60, 12), (63, 65, 13)])
+def test_a_long_epoch_takes_five_steps_a_call(n, steps, calls):
+    model, recorder, history, n_tokens = fit_one_by_one(n)
+    assert int(model.optimizer.iterations) == 2 * steps and len(recorder.strengths) == 2 * calls
+    left = 1 - np.arange(1, 2 * calls + 1) / (2 * calls)
+    np.testing.assert_allclose(recorder.strengths, 0.3 * left, atol=1e-6)
+    assert history.tokens_per_second[0] == pytest.approx(n_tokens * steps / n / history.seconds[0])
+
+
+def test_the_bar_shows_the_step_that_is_done():
+    bar = ProgressBar("accuracy")
+    bar.set_params({"steps": 15, "epochs": 2})
+    bar.on_train_begin()
+    for epoch in range(2):
+        bar.on_epoch_begin(epoch)
+        for batch in (4, 9, 14):
+            bar.on_train_batch_end(batch, {"loss": 0.5})
+            assert bar._bar.tasks[0].completed == 15 * epoch + batch + 1
+    bar.on_train_end()
+
+
+def test_five_steps_in_one_call_train_the_model_of_five_calls(monkeypatch):
+    in_one, recorder, *_ = fit_one_by_one(60)
+    monkeypatch.setattr(loop, "_together", lambda *_: 1)
+    by_one, other, *_ = fit_one_by_one(60)
+    assert (len(recorder.strengths), len(other.strengths)) == (24, 120)
+    for mine, theirs in zip(in_one.get_weights(), by_one.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-5)
 
 
 def test_batches_go_on_pass_after_pass():
