@@ -105,7 +105,7 @@ def seconds(call: Callable[[], Any]) -> float:
 
 def line(cell: str, times: dict[str, float], arguments: argparse.Namespace) -> str:
     """Lay one row out."""
-    from seqtag.nn.cells import CELLS
+    from seqtag.choices.cells import CELLS
 
     tokens = arguments.sequences * arguments.tokens
     gates = len(CELLS[cell].gates)

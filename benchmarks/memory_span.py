@@ -262,7 +262,7 @@ def weights_of(cell: str, units: int, inputs: int) -> int:
 
     Keras's GRU has two biases a gate, one inside the reset.
     """
-    from seqtag.nn.cells import CELLS
+    from seqtag.choices.cells import CELLS
 
     biases = 2 if cell == "gru" else 1
     return len(CELLS[cell].gates) * units * (inputs + units + biases)

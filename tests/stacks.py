@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from combinations import pairwise, title
 
-from seqtag.nn.cells import CELLS, DIRECTIONS, INITIAL_STATES, MERGES
+from seqtag.choices.cells import CELLS, DIRECTIONS, INITIAL_STATES, MERGES
 from seqtag.nn.stack import Stack, build_stack
 
 UNITS, WIDTH, STEPS = 4, 3, 6

@@ -15,9 +15,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from seqtag import Corpus, Sequence, SequenceClassifier, SequenceTagger, errors, load, metrics
 from seqtag.bundle import Bundle
+from seqtag.choices.pooling import POOLINGS
 from seqtag.data.batching import EncodedCorpus
 from seqtag.errors import BundleError, ConfigError, DataError, ParameterError
-from seqtag.nn.pooling import POOLINGS
 from seqtag.tasks._class_scoring import LEAST
 
 X = [["what", "a", "joy"], ["how", "dull"], ["a", "joy", "to", "see"], ["dull", "and", "long"]] * 3

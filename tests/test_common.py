@@ -13,11 +13,11 @@ from combinations import pairwise, title
 
 from seqtag import SequenceClassifier, SequenceTagger, load
 from seqtag.backends import KerasBackend
+from seqtag.choices.cells import CELLS
+from seqtag.choices.decoders import DECODERS
+from seqtag.choices.pooling import POOLINGS
 from seqtag.data import schemes
 from seqtag.data.batching import EncodedCorpus
-from seqtag.nn.cells import CELLS
-from seqtag.nn.decoders import DECODERS
-from seqtag.nn.pooling import POOLINGS
 
 NASTY = [["Ada"], ["naïve", "cafe\u0301", "👩‍🚀"], ["한국어", "x" * 300, "…"] * 30, ["unseen", "Word", "3.14"]]
 

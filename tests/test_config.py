@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seqtag.choices.cells import CELLS
 from seqtag.config import TASKS, Config, Data, _yaml, json_schema, load_config, parse_config, parse_data, parse_options
 from seqtag.config._fields import estimator_class
 from seqtag.data.encoders import ENCODERS
@@ -20,7 +21,6 @@ from seqtag.datasets import DATASETS
 from seqtag.decoders import DECODERS
 from seqtag.errors import ConfigError
 from seqtag.experiment import RULES
-from seqtag.nn.cells import CELLS
 from seqtag.params import schema
 from seqtag.tasks.tagger import SequenceTagger
 

@@ -97,7 +97,7 @@ def test_tuning_shows_the_mean_dev_accuracy_of_each_rate(bench):
 @pytest.mark.parametrize("inputs", [2, 16])
 @pytest.mark.parametrize("cell", ["simple_rnn", "simple_rnn_relu", "gru", "lstm"])
 def test_weights_are_counted_as_keras_counts_them(bench, cell, inputs):
-    from seqtag.nn.cells import CELLS
+    from seqtag.choices.cells import CELLS
 
     layer = CELLS[cell].layer(7)
     layer.build((None, None, inputs))

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 from combinations import pairwise, title
 
+from seqtag.choices.cells import CELLS, DIRECTIONS
+from seqtag.choices.decoders import DECODERS
+from seqtag.choices.pooling import POOLINGS
 from seqtag.data.batching import EncodedCorpus, bucket
 from seqtag.data.corpus import Sequence
 from seqtag.data.encoders import FeatureSpec, fit_encoders
 from seqtag.data.lookup import UNKNOWN
 from seqtag.errors import BundleError, ConfigError
-from seqtag.nn.cells import CELLS, DIRECTIONS
-from seqtag.nn.decoders import DECODERS
 from seqtag.nn.heads import NeighbourWords
 from seqtag.nn.inputs import CharacterCNN, CharacterRNN, Place, RareDropout
 from seqtag.nn.network import SequenceModel, build_classifier, build_tagger, named_weights, restore
-from seqtag.nn.pooling import POOLINGS
 from seqtag.nn.stack import Stack
 
 WORDS = ["ada", "moved", "to", "Paris", "in", "May", "2024", "한국", "x", "extraordinarily", "👍🏽", "café"]

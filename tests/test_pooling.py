@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from sklearn.metrics import log_loss
 from stacks import LENGTHS, make_batch, random_stack
 
+from seqtag.choices.cells import CELLS
+from seqtag.choices.pooling import ATTENTION_UNITS, POOLINGS
 from seqtag.data.encoders import FeatureSpec
 from seqtag.errors import ConfigError
-from seqtag.nn.cells import CELLS
 from seqtag.nn.heads import ClassHead
 from seqtag.nn.network import build_classifier
-from seqtag.nn.pooling import ATTENTION_UNITS, POOLINGS
 from seqtag.nn.stack import Stack
 
 B, T, D = 4, 6, 8

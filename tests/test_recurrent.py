@@ -8,10 +8,10 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seqtag.choices.cells import CELLS, DIRECTIONS, INITIAL_STATES
 from seqtag.errors import ConfigError
 from seqtag.nn import recurrent
 from seqtag.nn._tensorflow import KERNELS
-from seqtag.nn.cells import CELLS, DIRECTIONS, INITIAL_STATES
 from seqtag.nn.recurrent import Recurrent, reverse, sequence_mask
 
 UNITS, WIDTH = 4, 3

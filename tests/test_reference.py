@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from stacks import LENGTHS, UNITS, WIDTH, fields, make_batch, random_stack, rows
 
+from seqtag.choices.cells import CELLS, MERGES
 from seqtag.errors import ConfigError, DataError
-from seqtag.nn.cells import CELLS, MERGES
 from seqtag.nn.recurrent import Recurrent
 from seqtag.nn.stack import Stack
 from seqtag.reference import MERGES as REFERENCE_MERGES

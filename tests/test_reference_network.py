@@ -6,12 +6,12 @@ from combinations import title
 from networks import ENCODERS, FACTORS, covering, make_network, make_sequences
 
 from seqtag.backends import OnnxBackend
+from seqtag.choices.pooling import POOLINGS
 from seqtag.data.batching import EncodedCorpus
 from seqtag.errors import ConfigError, DataError
 from seqtag.export.onnx import network_graph
 from seqtag.nn.inputs import BLOCKS
 from seqtag.nn.network import BUILDERS, named_weights
-from seqtag.nn.pooling import POOLINGS
 from seqtag.reference_network import FEATURES, OUTPUTS, run_network
 from seqtag.reference_network import POOLINGS as REFERENCE_POOLINGS
 

@@ -13,11 +13,11 @@ from networks import ENCODERS, LABELS, UNITS, make_network, make_predictor, make
 
 import seqtag
 from seqtag import Predictor, SequenceClassifier, SequenceTagger
+from seqtag.choices.cells import CELLS
 from seqtag.cli import app
 from seqtag.data.corpus import Sequence
 from seqtag.decoders import ClassDecoder, TagDecoder
 from seqtag.errors import DataError, NotFittedError, SeqtagError
-from seqtag.nn.cells import CELLS
 from seqtag.occlusion import BATCH_TOKENS, NOISE
 from seqtag.trace import Trace, memory
 

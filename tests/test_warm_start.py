@@ -8,11 +8,11 @@ import pytest
 from sklearn.base import clone
 
 from seqtag import Corpus, Sequence, SequenceTagger, load
+from seqtag.choices.pooling import POOLINGS
 from seqtag.data.batching import EncodedCorpus
 from seqtag.data.encoders import fit_encoders
 from seqtag.data.lookup import FIRST, PADDING, UNKNOWN
 from seqtag.errors import BundleError, ConfigError, DataError
-from seqtag.nn.pooling import POOLINGS
 from seqtag.tasks._warm_start import WarmStart
 
 OLD = [Sequence(("Ada", "saw", "Ada", "and", "Ada"), ("A", "B", "A", "B", "A"), columns={"pos": tuple("NVNCN")})] * 3

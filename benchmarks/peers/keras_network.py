@@ -53,7 +53,7 @@ def build(specs: dict[str, Any], encoded: Any) -> Any:
     """Build the network."""
     import keras
 
-    from seqtag.nn.decoders import DECODERS
+    from seqtag.choices.decoders import DECODERS
     from seqtag.nn.network import SequenceModel
 
     layers = keras.layers

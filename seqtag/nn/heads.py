@@ -7,8 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from seqtag.choices.cells import DIRECTIONS
 from seqtag.data.lookup import PADDING
-from seqtag.nn.cells import DIRECTIONS
 from seqtag.nn.crf import CRF
 from seqtag.nn.recurrent import sequence_mask
 from seqtag.nn.shapes import compiles_by_shape

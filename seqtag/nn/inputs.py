@@ -7,10 +7,10 @@ from typing import Any
 import keras
 from keras import ops
 
+from seqtag.choices.cells import CELLS
 from seqtag.data.encoders import FeatureSpec
 from seqtag.data.lookup import PADDING, UNKNOWN
 from seqtag.errors import ConfigError, near_name
-from seqtag.nn.cells import CELLS
 from seqtag.nn.recurrent import Recurrent, at_places, sequence_mask
 from seqtag.nn.shapes import compiles_by_shape
 from seqtag.registry import Registry
@@ -127,7 +127,7 @@ class CharacterRNN(keras.layers.Layer):
     filters : int
         Outputs, half of them a direction.
     cell : str
-        Name of `seqtag.nn.cells.CELLS`.
+        Name of `seqtag.choices.cells.CELLS`.
     seed : int
         Seeds the initial weights.
     """

@@ -10,12 +10,12 @@ from typing import Any
 import keras
 import numpy as np
 
+from seqtag.choices.decoders import DECODERS
+from seqtag.choices.pooling import POOLINGS
 from seqtag.data.encoders import FeatureSpec
 from seqtag.errors import BundleError
-from seqtag.nn.decoders import DECODERS
 from seqtag.nn.heads import ClassHead, NeighbourWords
 from seqtag.nn.inputs import BLOCKS, Place
-from seqtag.nn.pooling import POOLINGS
 from seqtag.nn.shapes import check_backend, compiles_by_shape
 from seqtag.nn.stack import DEFAULT_STACK, Stack, build_stack
 from seqtag.registry import Registry
@@ -103,7 +103,7 @@ def build_tagger(
     stack : Stack
         The recurrent layers.
     decoder : str
-        Name of `seqtag.nn.decoders.DECODERS`.
+        Name of `seqtag.choices.decoders.DECODERS`.
     dropout : float
         Rate of the variational dropout (one mask a sequence; Gal and Ghahramani, 2016) before and after the stack.
     neighbour_words : bool
@@ -160,7 +160,7 @@ def build_classifier(
     stack : Stack
         The recurrent layers.
     pooling : str
-        Name of `seqtag.nn.pooling.POOLINGS`.
+        Name of `seqtag.choices.pooling.POOLINGS`.
     multi_label : bool
         Whether each class is decided by itself.
     dropout : float

@@ -1,4 +1,4 @@
-"""The layers that make one vector of the states of a sequence; `seqtag.nn.pooling` names them."""
+"""The layers that make one vector of the states of a sequence; `seqtag.choices.pooling` names them."""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from seqtag.choices.cells import CELLS, DIRECTIONS, INITIAL_STATES, MERGES
 from seqtag.errors import ConfigError
-from seqtag.nn.cells import CELLS, DIRECTIONS, INITIAL_STATES, MERGES
 from seqtag.nn.shapes import compiles_by_shape
 
 
@@ -59,6 +59,7 @@ class Recurrent(keras.layers.Layer):
         self.supports_jit = compiles_by_shape()
         self.ways = {way: self._make(way, seed + 2 * i) for i, way in enumerate(DIRECTIONS[direction])}
         self.learned: dict[str, Any] = {}
+        self.own_kernel: Callable[..., list[Any]] | None = None  # computes in the fused one's place, as for an export
 
     def _make(self, way: str, seed: int) -> Any:
         layer = CELLS[self.cell].layer(
@@ -108,7 +109,7 @@ class Recurrent(keras.layers.Layer):
         tensor, shape (B, T, H or 2 H)
         """
         states = self._states(inputs, initial)
-        kernel = None if self.unroll else fused_kernel(self.cell)
+        kernel = None if self.unroll else self.own_kernel or fused_kernel(self.cell)
         if kernel is not None:
             outputs = kernel(inputs, lengths, {way: _weights(layer) for way, layer in self.ways.items()}, states)
         else:
@@ -154,7 +155,7 @@ class Merge(keras.layers.Layer):
     Parameters
     ----------
     merge : str
-        Name of `seqtag.nn.cells.MERGES`.
+        Name of `seqtag.choices.cells.MERGES`.
     """
 
     def __init__(self, merge: str, **kwargs: Any) -> None:

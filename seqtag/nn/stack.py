@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from seqtag.choices.cells import CELLS, DIRECTIONS, INITIAL_STATES, MERGES
 from seqtag.errors import ConfigError
-from seqtag.nn.cells import CELLS, DIRECTIONS, INITIAL_STATES, MERGES
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Stack:
     Parameters
     ----------
     cell : str
-        Name of `seqtag.nn.cells.CELLS`.
+        Name of `seqtag.choices.cells.CELLS`.
     units : int
         Width H of the hidden state of one direction.
     layers : int

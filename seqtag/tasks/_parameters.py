@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from seqtag.choices.cells import CELLS, INITIAL_STATES, MERGES
 from seqtag.data.tokenizers import TOKENIZERS
-from seqtag.nn.cells import CELLS
-from seqtag.nn.stack import INITIAL_STATES, MERGES
 from seqtag.params import Param
 from seqtag.training.devices import DEVICES, PRECISIONS, STRATEGIES
 

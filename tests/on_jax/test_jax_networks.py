@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from networks import LABELS, UNITS, _fitted, make_sequences
 
+from seqtag.choices.cells import CELLS, DIRECTIONS, INITIAL_STATES, MERGES
+from seqtag.choices.decoders import DECODERS
+from seqtag.choices.pooling import POOLINGS
 from seqtag.data.batching import EncodedCorpus
-from seqtag.nn.cells import CELLS, DIRECTIONS, INITIAL_STATES, MERGES
 from seqtag.nn.crf import CRF
-from seqtag.nn.decoders import DECODERS
 from seqtag.nn.network import build_classifier, build_tagger, named_weights
-from seqtag.nn.pooling import POOLINGS
 from seqtag.nn.shapes import grid_of
 from seqtag.nn.stack import Stack
 from seqtag.reference_network import run_network
