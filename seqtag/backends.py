@@ -3,22 +3,49 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 
 from seqtag.data.batching import Batch
 from seqtag.errors import BundleError, NotInstalledError, SeqtagError
+from seqtag.machine import usable_cores
 
 
 class Backend(Protocol):
     """A trained network, ready to answer."""
+
+    @property
+    def threads(self) -> int:
+        """How many batches may be computed side by side."""
 
     def compute(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
         """Return the network's output for a batch's inputs, float32: emissions (B, T, K) or logits (B, K)."""
 
     def close(self) -> None:
         """Free what is held."""
+
+
+class CarryingBackend(Backend, Protocol):
+    """A network that reads forward alone, and goes on where it stopped."""
+
+    def compute_with_state(
+        self, inputs: dict[str, np.ndarray], state: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the output and the state behind each sequence's last token.
+
+        Parameters
+        ----------
+        inputs : dict of str to ndarray
+            As for `compute`.
+        state : ndarray of float32, shape (B, layers, 1, states of the cell, H), or None
+            What the last call gave; None where sequences begin.
+        """
+
+
+def carrying(backend: Backend) -> CarryingBackend | None:
+    """Return a backend that carries its state, or None where it cannot."""
+    return cast(CarryingBackend, backend) if getattr(backend, "carries_state", False) else None
 
 
 class OnnxBackend:
@@ -28,8 +55,10 @@ class OnnxBackend:
     ----------
     graph : path or bytes
         The ``model.onnx`` of a bundle.
-    threads : int
-        Threads for one operator; 1 is the fastest for single sentences.
+    threads : int, optional
+        How many batches may be computed side by side, each on one core; by default as many as there are usable cores.
+        An operator never has more than one: batches share nothing, while the steps of a recurrent layer wait for each
+        other.
 
     Raises
     ------
@@ -39,14 +68,14 @@ class OnnxBackend:
         If there is no ONNX Runtime.
     """
 
-    def __init__(self, graph: str | Path | bytes, threads: int = 1) -> None:
+    def __init__(self, graph: str | Path | bytes, threads: int | None = None) -> None:
         try:
             import onnxruntime
         except ImportError as error:
             raise NotInstalledError("predicting needs ONNX Runtime; run: pip install onnxruntime") from error
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.enable_mem_pattern = False  # a plan for one shape, and no two batches have the same
         options.log_severity_level = 3
         source = graph if isinstance(graph, bytes) else str(graph)
         try:
@@ -54,10 +83,24 @@ class OnnxBackend:
         except Exception as error:  # its exceptions share no other base
             raise BundleError(f"ONNX Runtime {onnxruntime.__version__} cannot open the graph: {error}") from error
         self._names = [node.name for node in self._session.get_inputs()]
+        # The state has a default, with which sequences begin: ONNX has such an input as an initializer.
+        self.carries_state = any(node.name == "state" for node in self._session.get_overridable_initializers())
+        self._with_state = [self._session.get_outputs()[0].name, "state_out"]
+        self.threads = usable_cores() if threads is None else threads
 
     def compute(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
         """Return the network's output for a batch's inputs."""
         return _opened(self._session).run(None, {name: inputs[name] for name in self._names})[0]
+
+    def compute_with_state(
+        self, inputs: dict[str, np.ndarray], state: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the network's output and the state behind each sequence, see `CarryingBackend`."""
+        given = {name: inputs[name] for name in self._names}
+        if state is not None:
+            given["state"] = state
+        output, state_out = _opened(self._session).run(self._with_state, given)
+        return output, state_out
 
     def close(self) -> None:
         """Drop the session."""
@@ -72,6 +115,8 @@ class KerasBackend:
     model : keras.Model
         Built.
     """
+
+    threads = 1  # its operators have threads of their own
 
     def __init__(self, model: Any) -> None:
         from seqtag.nn.shapes import grid_of

@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from seqtag.errors import ParameterError
+from seqtag.machine import usable_cores
 from seqtag.render import table
-from seqtag.training.devices import THREADS, choose, usable_cores, visible_gpus
+from seqtag.training.devices import THREADS, choose, visible_gpus
 
 ANSWERING = ("numpy", "onnxruntime")
 TRAINING = ("keras", "numpy", "onnx", "pandas", "scikit-learn")

@@ -26,10 +26,10 @@ class Param:
 
     Parameters
     ----------
-    group : {"model", "training", "run", "encoder"}
+    group : {"model", "training", "run", "encoder", "export"}
         Where it stands in a configuration. ``run`` holds what is not written there by its own name
         (``random_state`` is the top-level ``seed``; ``verbose`` belongs to the command line), ``encoder`` the
-        options of one encoder.
+        options of one encoder, ``export`` those of one format in which a model leaves.
     low, high : float, optional
         Smallest and greatest number allowed.
     below : float, optional
@@ -134,7 +134,9 @@ def schema(cls: type) -> dict[str, Field]:
     return fields(cls.__init__, parameter_docs(cls))  # type: ignore[misc]
 
 
-def fields(function: Callable[..., Any], docs: Mapping[str, str] = MappingProxyType({})) -> dict[str, Field]:
+def fields(
+    function: Callable[..., Any], docs: Mapping[str, str] = MappingProxyType({}), skip: int = 1
+) -> dict[str, Field]:
     """Read the parameters of a function, all but the first, from its signature.
 
     Parameters
@@ -143,6 +145,8 @@ def fields(function: Callable[..., Any], docs: Mapping[str, str] = MappingProxyT
         Annotates each parameter but the first (``self``, or the data) with `Param`.
     docs : mapping of str to str
         What each parameter is, by name.
+    skip : int
+        How many parameters at the beginning are not declared so.
 
     Returns
     -------
@@ -150,7 +154,7 @@ def fields(function: Callable[..., Any], docs: Mapping[str, str] = MappingProxyT
         In the order of the signature.
     """
     hints = get_type_hints(function, include_extras=True)
-    parameters = list(inspect.signature(function).parameters.items())[1:]
+    parameters = list(inspect.signature(function).parameters.items())[skip:]
     return {name: _field(name, hints[name], p.default, docs.get(name, "")) for name, p in parameters}
 
 

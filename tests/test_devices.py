@@ -9,12 +9,12 @@ import pytest
 import tensorflow as tf
 
 from seqtag import load
+from seqtag.choices.cells import CELLS
 from seqtag.data.batching import EncodedCorpus, Limits
 from seqtag.data.corpus import Sequence
 from seqtag.data.encoders import fit_encoders
 from seqtag.errors import ParameterError
 from seqtag.nn import recurrent
-from seqtag.nn.cells import CELLS
 from seqtag.nn.heads import ClassHead, CRFHead, SoftmaxHead
 from seqtag.nn.network import build_classifier, build_tagger, restore
 from seqtag.nn.stack import Stack

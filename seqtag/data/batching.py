@@ -15,6 +15,7 @@ from seqtag.data.lookup import PADDING
 from seqtag.data.sequence import Sequence
 
 MAX_SEQUENCES = 32
+ALONE = 128  # tokens of a sequence that is answered alone without looking for those that are equal
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,8 @@ class EncodedArrays:
 
     def batch(self, indices: np.ndarray) -> Batch:
         """Make the batch of the given sequences, in that order."""
+        if len(indices) == 1 and self.lengths[indices[0]] <= ALONE and not self._values():
+            return self._alone(int(indices[0]))
         arrays, lengths = self.arrays, self.lengths[indices]
         flat = self._places_of(indices)
         inputs = {"lengths": lengths}
@@ -140,6 +143,20 @@ class EncodedArrays:
             for name, values in self._values().items()
         }
         return Batch(inputs, **laid_out)
+
+    def _alone(self, index: int) -> Batch:
+        """Make the batch of one short sequence, where looking for tokens that repeat costs more than it saves."""
+        arrays, start, length = self.arrays, int(self._starts[index]), int(self.lengths[index])
+        here = slice(start, start + length)
+        inputs = {"lengths": self.lengths[index : index + 1]}
+        if arrays.rows is not None:
+            inputs["index"] = np.arange(length, dtype=np.int32)[None]
+            for name, table in arrays.types.items():
+                rows = table[arrays.rows[here]]
+                inputs[name] = _trim(rows) if name in arrays.spelled else rows
+        for name, places in arrays.places.items():
+            inputs[name] = places[None, here]
+        return Batch(inputs)
 
     def select(self, indices: np.ndarray) -> EncodedArrays:
         """Return the given sequences, in that order, with a table of their own distinct tokens."""
@@ -247,6 +264,8 @@ def bucket(
     list of ndarray
         Indices of each batch.
     """
+    if len(lengths) == 1 and rng is None:
+        return [np.zeros(1, np.intp)]
     noise = 0.0 if rng is None else rng.uniform(-jitter, jitter, len(lengths))
     order = np.argsort(lengths * (1.0 + noise), kind="stable")
     groups: list[np.ndarray] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from numbers import Number
 from typing import Any
@@ -42,6 +42,26 @@ def as_sequences(X: Any, y: Any = None, *, tokenizer: str = "whitespace") -> tup
     DataError
         Naming the index of the first element that cannot be used.
     """
+    sequences = _alike(list(each_sequence(X, tokenizer=tokenizer)))
+    return sequences if y is None else _labelled(sequences, y)
+
+
+def each_sequence(X: Any, *, tokenizer: str = "whitespace") -> Iterator[Sequence]:
+    """Make a sequence of each element as it is asked for; X may have no end.
+
+    Parameters
+    ----------
+    X : iterable
+        As for `as_sequences`.
+    tokenizer : str
+        Name of `seqtag.data.tokenizers.TOKENIZERS`.
+
+    Raises
+    ------
+    DataError
+        At once, if X is not many; at its turn, naming its index, if an element cannot be used. Whether all are of one
+        kind is left to who reads them.
+    """
     expected = "X must be a list of token lists, of strings or of arrays of numbers"
     if isinstance(X, (str, bytes, Mapping, Sequence)) or not isinstance(X, Iterable):
         raise DataError(f"{expected}; got one {type(X).__name__}. For one sentence pass [X].")
@@ -49,8 +69,7 @@ def as_sequences(X: Any, y: Any = None, *, tokenizer: str = "whitespace") -> tup
         raise DataError(f"{expected}; got one array of shape {X.shape}. For one sequence pass [X].")
     if hasattr(X, "itertuples"):  # a table iterates over the names of its columns
         raise DataError(f"{expected}; got one {type(X).__name__}. For one token or frame a row use Corpus.from_frame.")
-    sequences = _alike([_as_sequence(element, i, tokenizer) for i, element in enumerate(X)])
-    return sequences if y is None else _labelled(sequences, y)
+    return (_as_sequence(element, i, tokenizer) for i, element in enumerate(X))
 
 
 def _as_sequence(element: Any, index: int, tokenizer: str) -> Sequence:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
+from collections.abc import Iterable
 from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass
 
@@ -97,8 +98,8 @@ class CorpusEncoder:
             number = self._numbers.__getitem__
             for sequence in sequences:
                 self._rows.extend(map(number, tokens_of(sequence)))
-        for feature in self._by_place:
-            self._blocks[feature.spec.name].append(_block(feature, sequences, sum(lengths)))
+        for name, block in place_blocks(self._by_place, sequences, sum(lengths)).items():
+            self._blocks[name].append(block)
         for name, values in (("targets", targets), ("weights", weights)):
             if isinstance(values, np.ndarray):
                 self._values[name].append(values)
@@ -121,6 +122,17 @@ class CorpusEncoder:
             spelled=frozenset(f.spec.name for f in self._by_type if f.spelling is not None),
             by_place=frozenset(self._values_by_place),
         )
+
+
+def place_blocks(features: Iterable[Feature], sequences: SequenceOf[Sequence], size: int) -> dict[str, np.ndarray]:
+    """Encode sequences of ``size`` places in all by features of the level ``token``, an array (size, width) each.
+
+    Raises
+    ------
+    DataError
+        If a sequence is not what the encoders were fitted on, naming it.
+    """
+    return {feature.spec.name: _block(feature, sequences, size) for feature in features}
 
 
 def _block(feature: Feature, sequences: SequenceOf[Sequence], size: int) -> np.ndarray:

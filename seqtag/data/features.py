@@ -95,6 +95,11 @@ class Feature:
         tables = [lookup.table for lookup in self.lookups] or [self.spelling.table if self.spelling else ()]
         return [index_of(table) for table in tables]
 
+    @property
+    def row_width(self) -> int:
+        """The most ids that a token has: of a spelling, its longest."""
+        return self.spec.width if self.spelling is None else self.spelling.length
+
     def encode(self, values: SequenceOf[str]) -> np.ndarray:
         """Encode N tokens (or column values).
 

@@ -167,11 +167,17 @@ def _paths(source: Any) -> tuple[Path, ...]:
             f"a stream must name at least one file, and each by its path; got "
             f"{'none' if not listed else type(odd).__name__}. For sequences in memory use Corpus."
         )
-    return tuple(path for pattern in listed for path in _matches(str(pattern)))
+    return tuple(path for pattern in listed for path in matching_files(str(pattern)))
 
 
-def _matches(pattern: str) -> list[Path]:
-    """Return the files that a pattern matches; what is no pattern stands for itself."""
+def matching_files(pattern: str) -> list[Path]:
+    """Return the files that a pattern matches, in the order of their names; what is no pattern stands for itself.
+
+    Raises
+    ------
+    DataError
+        If a pattern matches none.
+    """
     if not glob.has_magic(pattern) or Path(pattern).exists():
         return [Path(pattern)]
     found = sorted(map(Path, glob.glob(pattern, recursive=True)))

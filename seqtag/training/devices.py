@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from seqtag.errors import ParameterError
+from seqtag.machine import usable_cores
 
 logger = logging.getLogger("seqtag")
 
@@ -137,11 +138,6 @@ def visible_gpus(backend: str) -> list[str]:
 
         return [f"GPU:{gpu.id}" for gpu in jax.devices() if gpu.platform == "gpu"]
     return []
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def mention_threads(compute: Compute) -> None:

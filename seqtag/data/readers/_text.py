@@ -9,9 +9,10 @@ import itertools
 import os
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import IO, Any, TypeAlias
 
 from seqtag.errors import ConfigError, DataError, at, near_name
 
@@ -28,6 +29,28 @@ _MARKS = {
     "utf-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
     "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
 }
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A path whose reader tells how far it is in the file.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    tell : callable
+        Called with the number of the file's bytes, packed or not, that were taken from it so far.
+    """
+
+    path: str
+    tell: Callable[[int], None] = field(compare=False, repr=False)
+
+    def __fspath__(self) -> str:
+        return self.path
+
+    def __str__(self) -> str:
+        return self.path
 
 
 def read_lines_of(path: FilePath, encoding: str) -> list[str]:
@@ -48,7 +71,6 @@ def lines_of(path: FilePath, encoding: str) -> Iterator[str]:
     ConfigError
         If there is no such encoding.
     """
-    path = Path(path)
     begun, rest = False, ""
     for text in _texts(path, encoding):
         if not begun and text:
@@ -68,7 +90,7 @@ def read_bytes_of(path: FilePath) -> bytes:
     DataError
         If the file cannot be opened or unpacked.
     """
-    return b"".join(_chunks(Path(path)))
+    return b"".join(_chunks(path))
 
 
 def suffix_of(path: FilePath) -> str:
@@ -93,7 +115,7 @@ def check_file(path: Path) -> None:
     _opened(path).close()
 
 
-def _texts(path: Path, encoding: str) -> Iterator[str]:
+def _texts(path: FilePath, encoding: str) -> Iterator[str]:
     """Yield a file's text piece by piece, each line's end written as one newline."""
     decoder, done, first = None, 0, b""
     for chunk in itertools.chain(_chunks(path), [b""]):
@@ -103,7 +125,7 @@ def _texts(path: Path, encoding: str) -> Iterator[str]:
         try:
             text = decoder.decode(chunk, final=not chunk)
         except UnicodeDecodeError as error:
-            raise _undecoded(path, encoding, error, done, first) from None
+            raise _undecoded(Path(path), encoding, error, done, first) from None
         except ValueError as error:
             raise _unknown(encoding) from error
         yield text
@@ -141,11 +163,15 @@ def _undecoded(path: Path, encoding: str, error: UnicodeDecodeError, done: int, 
     return fault(path, newlines + 1, f"text in {encoding}", byte, advice)
 
 
-def _chunks(path: Path) -> Iterator[bytes]:
+def _chunks(source: FilePath) -> Iterator[bytes]:
     """Yield what a file holds, unpacked, piece by piece."""
+    path = Path(source)
     with _opened(path) as file:
+        packed: Any = getattr(file, "fileobj", file)
         try:
             while chunk := file.read(CHUNK):
+                if isinstance(source, Watched):
+                    source.tell(packed.tell())
                 yield chunk
         except (EOFError, zlib.error, OSError) as error:
             if not isinstance(file, gzip.GzipFile):
