@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from seqtag.data.corpus import Sequence
@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 
 def with_probabilities(
-    predictor: Predictor, sequences: Iterable[Sequence]
+    predictor: Predictor,
+    sequences: Iterable[Sequence],
+    *,
+    n_jobs: int = 1,
+    progress: Callable[[int, int], object] | None = None,
 ) -> Iterator[tuple[Sequence, dict[str, float]]]:
     """Classify sequences one chunk after the other.
 
@@ -22,6 +26,8 @@ def with_probabilities(
         Of a classifier.
     sequences : iterable of Sequence
         The data.
+    n_jobs, progress : as in `Predictor.stream`
+        How many processes compute, and what is told how far they are.
 
     Yields
     ------
@@ -30,6 +36,6 @@ def with_probabilities(
     """
     decoder: Any = predictor.decoder
     names = [str(label) for label in decoder.labels]
-    for sequence, row in predictor.stream_proba(sequences):
+    for sequence, row in predictor.stream_proba(sequences, n_jobs=n_jobs, progress=progress):
         best = row > decoder.threshold if decoder.multi_label else row.argmax()
         yield decoder.annotate(sequence, best), dict(zip(names, row.tolist(), strict=True))

@@ -7,6 +7,7 @@ stands for the network's output where a sequence is empty), ``value`` and ``anno
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ from seqtag import decoding
 from seqtag.data import schemes
 from seqtag.data.corpus import Sequence
 from seqtag.registry import Registry
+from seqtag.scored import Alternative, ScoredPath
 
 
 class Decoder(Protocol):
@@ -37,6 +39,9 @@ class Decoder(Protocol):
 
     def probabilities(self, outputs: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
         """Return the probabilities of each sequence's labels, K in the last axis."""
+
+    def nbest(self, outputs: np.ndarray, lengths: np.ndarray, n: int) -> list[list[Alternative]]:
+        """Return the n most probable answers of each sequence, the best first."""
 
     def value(self, row: np.ndarray) -> Any:
         """Return an answer of `best` as users see it."""
@@ -120,6 +125,33 @@ class TagDecoder:
         found = decoding.marginals(outputs, lengths, self.transitions, self.start, self.end)
         return [row[:length] for row, length in zip(found, lengths, strict=True)]
 
+    def scored(self, outputs: np.ndarray, lengths: np.ndarray) -> list[ScoredPath]:
+        """Return the best path of each sequence with the probabilities of its labels and spans."""
+        best = self.best(outputs, lengths)
+        tags = np.zeros(np.shape(outputs)[:2], np.int32)
+        for row, ids in zip(tags, best, strict=True):
+            row[: len(ids)] = ids
+        scores = self.transitions, self.start, self.end
+        alone, following = decoding.tag_log_probability(outputs, tags, lengths, *scores)
+        spans = [self._spans(self.value(ids)) for ids in best]
+        joint = decoding.span_log_probability(alone, following, lengths, spans)
+        chances = [np.exp(np.minimum(row[: len(ids)], 0.0)) for row, ids in zip(alone, best, strict=True)]
+        together = [np.exp(np.minimum(row, 0.0)) for row in joint]
+        return [ScoredPath(*parts) for parts in zip(best, chances, map(tuple, spans), together, strict=True)]
+
+    def nbest(self, outputs: np.ndarray, lengths: np.ndarray, n: int) -> list[list[Alternative]]:
+        """Return the n best paths of each sequence with p(path | sequence).
+
+        What the scheme forbids is not among them, so there may be fewer than n.
+        """
+        scores = self.transitions, self.start, self.end
+        total = decoding.log_partition(outputs, lengths, *scores)
+        found = []
+        for (paths, sums), log_z in zip(decoding.nbest(outputs, lengths, *scores, n), total, strict=True):
+            chances = np.exp(np.minimum(sums - log_z, 0.0)).tolist()
+            found.append([Alternative(self.value(ids), p) for ids, p in zip(paths, chances, strict=True) if p > 0])
+        return found
+
     def value(self, row: np.ndarray) -> list[str]:
         """Return the labels of ids."""
         return [self.labels[i] for i in row]
@@ -130,7 +162,10 @@ class TagDecoder:
 
     def spans(self, sequence: Sequence) -> list[schemes.Span]:
         """Return the spans that a labelled sequence writes; none without a span scheme."""
-        return schemes.spans(sequence.labels or (), self.scheme) if schemes.SCHEMES[self.scheme].has_spans else []
+        return self._spans(sequence.labels or ())
+
+    def _spans(self, labels: SequenceOf[str]) -> list[schemes.Span]:
+        return schemes.spans(labels, self.scheme) if schemes.SCHEMES[self.scheme].has_spans else []
 
 
 @dataclass(frozen=True)
@@ -209,6 +244,14 @@ class ClassDecoder:
         """Return the probability of each class, arrays (K,)."""
         scaled = np.asarray(outputs, np.float64) / self.temperature
         return list(decoding.sigmoid(scaled) if self.multi_label else decoding.softmax(scaled))
+
+    def nbest(self, outputs: np.ndarray, lengths: np.ndarray, n: int) -> list[list[Alternative]]:
+        """Return the n most probable classes of each sequence; where there may be several, each by itself."""
+        found = []
+        for row in self.probabilities(outputs, lengths):
+            best = np.argsort(-row, kind="stable")[:n].tolist()
+            found.append([Alternative(self.labels[i], float(row[i])) for i in best])
+        return found
 
     def value(self, row: np.ndarray) -> Any:
         """Return the class of an id; where there may be several, a tuple of classes."""

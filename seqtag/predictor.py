@@ -6,29 +6,29 @@ The estimators, the command line and the server all answer through a `Predictor`
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import islice
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from seqtag.backends import Backend, KerasBackend, OnnxBackend
-from seqtag.bundle import Bundle
+from seqtag.bundle import MANIFEST, WEIGHTS, Bundle
+from seqtag.computing import Decode, run_batches
 from seqtag.data import schemes
-from seqtag.data.batching import EncodedCorpus, bucket
-from seqtag.data.coerce import as_sequences
+from seqtag.data.coerce import as_sequences, each_sequence
 from seqtag.data.corpus import Sequence
 from seqtag.data.encoders import Feature
+from seqtag.data.memo import EncodingMemo
 from seqtag.data.tokenizers import TOKENIZERS
 from seqtag.decoders import DECODERS, Decoder
 from seqtag.errors import BundleError, DataError, SeqtagError
+from seqtag.flow import Progress, in_chunks, one_by_one, packed, unpacked
+from seqtag.jobs import check_jobs, in_processes
+from seqtag.online import LabelledToken, check_online, label_online
+from seqtag.scored import Alternative, ScoredSequence, ScoredSpan, located
 from seqtag.trace import Trace, Tracer
-
-Decode = Callable[[np.ndarray, np.ndarray], list[np.ndarray]]
-
-CHUNK = 1024  # sequences encoded together; more would only hold more memory
-BATCH_TOKENS = 2048
-BATCH_SEQUENCES = 64
+from seqtag.windows import OVERLAP, WINDOW, Windows
 
 
 class Predictor:
@@ -48,6 +48,12 @@ class Predictor:
         What the model says of itself.
     weights : callable
         Returns the weights by their paths when a trace is asked for; without it there is none.
+    source : callable
+        Returns the model's `Bundle` when worker processes are to open it; without it there are none.
+    window, overlap : int
+        Of a tagger, a longer sequence than ``window`` is read in windows of that many tokens or frames, so that memory
+        stays bounded. Where the network reads forward only, its state is carried from one to the next, which is exact.
+        Where it does not, ``overlap`` more tokens are read on each side of a window, which is nearly so.
     """
 
     def __init__(
@@ -59,6 +65,9 @@ class Predictor:
         tokenizer: str = "whitespace",
         manifest: dict[str, Any] | None = None,
         weights: Callable[[], Mapping[str, np.ndarray]] | None = None,
+        source: Callable[[], Bundle] | None = None,
+        window: int = WINDOW,
+        overlap: int = OVERLAP,
     ) -> None:
         self.features = features
         self.decoder = decoder
@@ -66,6 +75,10 @@ class Predictor:
         self.tokenizer = tokenizer
         self.manifest = manifest or {}
         self._weights = weights
+        self._source = source
+        direction = self.manifest.get("network", {}).get("stack", {}).get("direction", "both")
+        self._windows = Windows(window, overlap, direction)
+        self._memo = EncodingMemo(features)
 
     @property
     def labels(self) -> tuple[Any, ...]:
@@ -83,28 +96,39 @@ class Predictor:
         return self.decoder.scheme
 
     @classmethod
-    def load(cls, path: str | Path, *, threads: int = 1) -> Predictor:
+    def load(
+        cls, path: str | Path, *, threads: int | None = None, window: int = WINDOW, overlap: int = OVERLAP
+    ) -> Predictor:
         """Open a saved model.
 
         Parameters
         ----------
         path : path
             The folder that `save` wrote.
-        threads : int
-            Threads for one operator.
+        threads : int, optional
+            How many batches to compute side by side where there are many sequences; by default a core each.
+        window, overlap : int
+            How a tagger reads what is longer than ``window`` tokens or frames, see the class.
         """
-        return cls.from_bundle(Bundle.read(path), threads=threads)
+        predictor = cls.from_bundle(Bundle.read(path), threads=threads, window=window, overlap=overlap)
+        path = Path(path).absolute()
+        predictor._source = partial(_same_bundle, path, (path / MANIFEST).read_bytes())
+        return predictor
 
     @classmethod
-    def from_bundle(cls, bundle: Bundle, *, threads: int = 1) -> Predictor:
+    def from_bundle(
+        cls, bundle: Bundle, *, threads: int | None = None, window: int = WINDOW, overlap: int = OVERLAP
+    ) -> Predictor:
         """Open a model that has been read.
 
         Parameters
         ----------
         bundle : Bundle
             The model.
-        threads : int
-            Threads for one operator.
+        threads : int, optional
+            How many batches to compute side by side where there are many sequences; by default a core each.
+        window, overlap : int
+            How a tagger reads what is longer than ``window`` tokens or frames, see the class.
 
         Raises
         ------
@@ -125,6 +149,9 @@ class Predictor:
             tokenizer=tokenizer,
             manifest=manifest,
             weights=_weights_of(bundle),
+            source=lambda: bundle,
+            window=window,
+            overlap=overlap,
         )
 
     def predict(self, X: Iterable[Any]) -> list[Any]:
@@ -149,18 +176,146 @@ class Predictor:
         """
         return [row for _, row in self._answers(self._sequences(X), self.decoder.probabilities)]
 
+    def predict_spans(self, X: Iterable[Any]) -> list[list[ScoredSpan]]:
+        """Return the spans of each sequence, with where they stand in its text and how probable they are.
+
+        Parameters
+        ----------
+        X : iterable
+            As for `predict`. Of raw strings, and of `Sequence` values with text and offsets, spans have a place in
+            the text.
+
+        Returns
+        -------
+        list of list of ScoredSpan
+            In the order of the tokens; none where the labels write no spans.
+
+        Raises
+        ------
+        SeqtagError
+            If the model is no tagger.
+        """
+        return [list(located(s, path)) for s, path in self._answers(self._sequences(X), self._scored())]
+
+    def predict_nbest(self, X: Iterable[Any], n: int = 5) -> list[list[Alternative]]:
+        """Return the n best answers for each sequence with their probabilities.
+
+        Parameters
+        ----------
+        X : iterable
+            As for `predict`.
+        n : int
+            How many; there are fewer where the scheme admits no more.
+
+        Returns
+        -------
+        list of list of Alternative
+            The best first. Of a tagger label lists, each with p(label list | sequence); of a classifier classes with
+            their probabilities.
+
+        Raises
+        ------
+        DataError
+            If n is no whole number from 1 on.
+        """
+        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+            raise DataError(f"n must be a whole number from 1 on; got {n!r}.")
+        return [row for _, row in self._answers(self._sequences(X), partial(self.decoder.nbest, n=int(n)))]
+
     def annotate(self, X: Iterable[Any]) -> list[Sequence]:
         """Return the sequences with what is predicted of them, text and offsets kept."""
         return list(self.stream(self._sequences(X)))
 
-    def stream(self, sequences: Iterable[Sequence]) -> Iterator[Sequence]:
-        """Label sequences one chunk after the other, so that memory stays flat however many there are."""
-        for sequence, row in self._answers(sequences, self.decoder.best):
-            yield self.decoder.annotate(sequence, row)
+    def stream(self, X: Iterable[Any], *, n_jobs: int = 1, progress: Progress | None = None) -> Iterator[Sequence]:
+        """Label sequences one chunk after the other, so that memory stays flat however many there are.
 
-    def stream_proba(self, sequences: Iterable[Sequence]) -> Iterator[tuple[Sequence, np.ndarray]]:
-        """Yield each sequence with its probabilities, as `predict_proba` gives them, chunk by chunk."""
-        yield from self._answers(sequences, self.decoder.probabilities)
+        Parameters
+        ----------
+        X : iterable
+            As for `predict`, read as it is needed; it may have no end.
+        n_jobs : int
+            In how many processes to compute; each opens the model once. -1 is one a core.
+        progress : callable, optional
+            Called with the number of sequences, and of tokens or frames, that have been answered so far.
+
+        Yields
+        ------
+        Sequence
+            Each sequence, in the order of X, with its labels or its class; text, offsets and columns are kept.
+
+        Raises
+        ------
+        ParameterError
+            If ``n_jobs`` is no number of processes.
+        DataError
+            If X is not many, or an element of it cannot be used.
+        """
+        answered = self._streamed(X, "best", n_jobs, progress)
+        return (self.decoder.annotate(sequence, row) for sequence, row in answered)
+
+    def stream_proba(
+        self, X: Iterable[Any], *, n_jobs: int = 1, progress: Progress | None = None
+    ) -> Iterator[tuple[Sequence, np.ndarray]]:
+        """Yield each sequence with its probabilities, as `predict_proba` gives them.
+
+        Parameters
+        ----------
+        X, n_jobs, progress : as in `stream`
+            What is read, how many processes compute, and what is told how far they are.
+        """
+        return self._streamed(X, "probabilities", n_jobs, progress)
+
+    def stream_scored(
+        self, X: Iterable[Any], *, n_jobs: int = 1, progress: Progress | None = None
+    ) -> Iterator[ScoredSequence]:
+        """Yield each sequence with its labels, their probabilities and its spans, of a tagger.
+
+        Parameters
+        ----------
+        X, n_jobs, progress : as in `stream`
+            What is read, how many processes compute, and what is told how far they are.
+
+        Raises
+        ------
+        SeqtagError
+            If the model is no tagger.
+        """
+        self._scored()
+        return (
+            ScoredSequence(self.decoder.annotate(sequence, path.ids), path.probabilities, located(sequence, path))
+            for sequence, path in self._streamed(X, "scored", n_jobs, progress)
+        )
+
+    def stream_tokens(self, tokens: Iterable[Any]) -> Iterator[LabelledToken]:
+        """Label each token as it arrives, before the next one is asked for; of a tagger that reads forward only.
+
+        A token costs the same however many came before it: the network's state is carried on, and so is
+        p(label | tokens so far), the forward variable of the CRF. The label is the most probable one that the scheme
+        allows after the label before. Once given it stands, where `predict` weighs the whole sequence.
+
+        Parameters
+        ----------
+        tokens : iterable
+            Strings; numbers of shape (F,), of a model that reads frames; or `Sequence` values of one token, with
+            columns and vectors. It may have no end.
+
+        Yields
+        ------
+        LabelledToken
+            Token, label and p(label | tokens so far).
+
+        Raises
+        ------
+        SeqtagError
+            At once, if the model needs tokens that follow; it says what to train instead.
+        DataError
+            At its turn, if something else comes than a token.
+        """
+        backend = check_online(self.decoder, self.backend, self.features, self.manifest.get("network", {}))
+        if isinstance(tokens, (str, bytes, Sequence)):
+            raise DataError(f"tokens must be an iterable of tokens; got one {type(tokens).__name__}.")
+        decoder: Any = self.decoder
+        return label_online(tokens, decoder, backend, self._memo.encode)
 
     def trace(self, X: Iterable[Any], *, influence: bool = True, initial: Iterable[Any] | None = None) -> list[Trace]:
         """Return what the network kept in mind while it read each sequence.
@@ -213,75 +368,88 @@ class Predictor:
     def _sequences(self, X: Iterable[Any]) -> tuple[Sequence, ...]:
         return as_sequences(X, tokenizer=self.tokenizer)
 
-    def _answers(self, sequences: Iterable[Sequence], decode: Decode) -> Iterator[tuple[Sequence, np.ndarray]]:
-        """Yield sequences in order with what `decode` gives; what is empty is not sent to the backend."""
-        for chunk in _chunks(sequences, CHUNK):
-            full = [i for i, sequence in enumerate(chunk) if len(sequence)]
-            out = [decode(self.decoder.nothing(), np.zeros(1, np.int32))[0]] * len(chunk)
-            encoded = EncodedCorpus(self.features, [chunk[i] for i in full])
-            for place, row in run_batches(self.backend, encoded, decode):
-                out[full[place]] = row
-            yield from zip(chunk, out, strict=True)
+    def _scored(self) -> Decode:
+        """Return the decoder's method that scores labels and spans."""
+        if self.task != "tagging":
+            raise SeqtagError("spans need a tagger; this model gives one answer for a whole sequence. Use predict.")
+        decoder: Any = self.decoder
+        return decoder.scored
+
+    def _answers(self, sequences: Iterable[Sequence], decode: Decode) -> Iterator[tuple[Sequence, Any]]:
+        """Yield sequences in order with what `decode` gives."""
+        for chunk in in_chunks(sequences):
+            yield from zip(chunk, self._rows(chunk, decode), strict=True)
+
+    def _rows(self, chunk: list[Sequence], decode: Decode) -> list[Any]:
+        """Return what `decode` gives for each sequence; what is empty is not sent to the backend."""
+        full = [i for i, sequence in enumerate(chunk) if len(sequence)]
+        nothing = decode(self.decoder.nothing(), np.zeros(1, np.int32))[0] if len(full) < len(chunk) else None
+        out: list[Any] = [nothing] * len(chunk)
+        encoded = self._memo.encode([chunk[i] for i in full])
+        windows = self._windows if self.task == "tagging" else None
+        for place, row in run_batches(self.backend, encoded, decode, windows):
+            out[full[place]] = row
+        return out
+
+    def _streamed(
+        self, X: Iterable[Any], wanted: str, n_jobs: int, progress: Progress | None
+    ) -> Iterator[tuple[Sequence, Any]]:
+        """Yield sequences in order with what the decoder's method of that name gives, here or in processes."""
+        n_jobs = check_jobs(n_jobs)
+        chunks = in_chunks(each_sequence(X, tokenizer=self.tokenizer))
+        if n_jobs == 1:
+            decode = getattr(self.decoder, wanted)
+            return one_by_one(((chunk, self._rows(chunk, decode)) for chunk in chunks), progress)
+        if self._source is None:
+            raise SeqtagError("n_jobs needs a model that processes can open, which this predictor lacks. Load one.")
+        make = partial(_answering, self._source(), self._windows)
+        answered = in_processes(make, chunks, n_jobs, lambda chunk: (wanted, packed(chunk)))
+        return one_by_one(answered, progress)
 
 
-def run_batches(backend: Backend, encoded: EncodedCorpus, decode: Decode) -> Iterator[tuple[int, np.ndarray]]:
-    """Compute and decode every sequence of an encoded corpus.
-
-    Parameters
-    ----------
-    backend : Backend
-        Computes the network.
-    encoded : EncodedCorpus
-        The sequences.
-    decode : callable
-        Called with the outputs and the lengths (B,) of each batch, as the methods of a `Decoder` are.
-
-    Yields
-    ------
-    (int, ndarray)
-        The sequence's place and what ``decode`` gave for it. Batches are grouped by length.
-    """
-    for group in bucket(encoded.lengths, BATCH_TOKENS, max_sequences=BATCH_SEQUENCES):
-        batch = encoded.batch(group)
-        for place, row in zip(group, decode(backend.compute(batch.inputs), batch.lengths), strict=True):
-            yield int(place), row
+def _answering(bundle: Bundle, windows: Windows) -> Callable[[tuple[str, list[Any]]], list[Any]]:
+    """Return what answers in a worker process."""
+    predictor = Predictor.from_bundle(bundle, threads=1, window=windows.size, overlap=windows.overlap)
+    return lambda task: predictor._rows(unpacked(task[1]), getattr(predictor.decoder, task[0]))
 
 
-def load(path: str | Path, *, threads: int = 1) -> Predictor:
+def load(path: str | Path, *, threads: int | None = None, window: int = WINDOW, overlap: int = OVERLAP) -> Predictor:
     """Open a saved model for predicting; neither Keras nor TensorFlow is imported.
 
     Parameters
     ----------
     path : path
         The folder that `save` or ``seqtag train`` wrote.
-    threads : int
-        Threads for one operator.
+    threads : int, optional
+        How many batches to compute side by side where there are many sequences; by default a core each.
+    window, overlap : int
+        How a tagger reads what is longer than ``window`` tokens or frames, see `Predictor`.
 
     Returns
     -------
     Predictor
     """
-    return Predictor.load(path, threads=threads)
+    return Predictor.load(path, threads=threads, window=window, overlap=overlap)
 
 
-def _open_backend(bundle: Bundle, threads: int) -> Backend:
+def _open_backend(bundle: Bundle, threads: int | None) -> Backend:
     if "model.onnx" in bundle.files:
         return OnnxBackend(bundle.files["model.onnx"], threads)
     from seqtag.nn.network import restore
 
     network = bundle.manifest["network"]
     looped = {**network, "stack": {**network["stack"], "steps": None}}  # a loop that is written out reads one length
-    return KerasBackend(restore(looped, bundle.arrays("weights.npz")))
+    return KerasBackend(restore(looped, bundle.weights()))
 
 
 def _weights_of(bundle: Bundle) -> Callable[[], Mapping[str, np.ndarray]]:
     """Return what unpacks the weights when they are asked for; no other file of the bundle is held on to."""
-    name = "weights.npz"
-    kept = Bundle(bundle.manifest, {file: data for file, data in bundle.files.items() if file == name})
-    return lambda: kept.arrays(name)
+    return Bundle(bundle.manifest, {name: data for name, data in bundle.files.items() if name == WEIGHTS}).weights
 
 
-def _chunks(sequences: Iterable[Sequence], size: int) -> Iterator[list[Sequence]]:
-    iterator = iter(sequences)
-    while chunk := list(islice(iterator, size)):
-        yield chunk
+def _same_bundle(path: Path, manifest: bytes) -> Bundle:
+    """Read a model again; refuse another one that has taken its place, whose manifest lists other hashes."""
+    bundle = Bundle.read(path)
+    if (path / MANIFEST).read_bytes() != manifest:
+        raise BundleError(f"{path} holds another model than the one that was loaded from there. Load it again.")
+    return bundle

@@ -69,18 +69,43 @@ def to_text(sequence: Sequence, spans: Iterable[Span] | None = None, *, color: b
     return "".join([*pieces, _clean(text[end:], color)])
 
 
-def to_json(sequence: Sequence, spans: Iterable[Span] = ()) -> str:
+def to_json(
+    sequence: Sequence,
+    spans: Iterable[Span] = (),
+    *,
+    probabilities: Iterable[float] | None = None,
+    span_probabilities: Iterable[float] | None = None,
+    about: Mapping[str, Any] | None = None,
+) -> str:
     """Return a labelled sequence as one line of JSON.
 
     The keys are ``text``, ``tokens``, ``tags`` and ``spans``, each of these with ``start``, ``end`` (in characters of
     the text), ``label`` and ``text``. A sequence of frames has its ``length`` for text and tokens, and spans of frames.
+
+    Parameters
+    ----------
+    sequence : Sequence
+        Labelled.
+    spans : iterable of Span
+        The spans its labels write.
+    probabilities, span_probabilities : iterable of float, optional
+        Of each tag, for a key ``probabilities``, and of each span, for its key ``probability``; with six decimals.
+    about : mapping, optional
+        Keys to stand before all others, such as the file.
     """
+    found: list[dict[str, Any]]
     if sequence.frames is None:
         text, _ = _layout(sequence)
         found = [{**mark._asdict(), "text": text[mark.start : mark.end]} for mark in marks(sequence, spans)]
     else:
         found = [span._asdict() for span in spans]
-    return _json({**_content(sequence), "tags": sequence.labels or (), "spans": found})
+    if span_probabilities is not None:
+        for record, chance in zip(found, span_probabilities, strict=True):
+            record["probability"] = round(chance, 6)
+    tags: dict[str, Any] = {"tags": sequence.labels or ()}
+    if probabilities is not None:
+        tags["probabilities"] = [round(chance, 6) for chance in probabilities]
+    return _json({**(about or {}), **_content(sequence), **tags, "spans": found})
 
 
 def to_columns(sequence: Sequence) -> str:
@@ -114,14 +139,16 @@ def class_to_text(sequence: Sequence, probabilities: Mapping[str, float], *, col
     return f"{names or '-'}\t{chances or '-'}\t{_clean(text, color)}"
 
 
-def class_to_json(sequence: Sequence, probabilities: Mapping[str, float]) -> str:
+def class_to_json(
+    sequence: Sequence, probabilities: Mapping[str, float], *, about: Mapping[str, Any] | None = None
+) -> str:
     """Return a classified sequence as one line of JSON.
 
-    The keys are ``text`` and ``tokens`` (or the ``length`` of a sequence of frames), ``label``, which is a list where
-    there may be several, and ``probabilities``, of every class, with six decimals.
+    The keys are those of ``about``, ``text`` and ``tokens`` (or the ``length`` of a sequence of frames), ``label``,
+    which is a list where there may be several, and ``probabilities``, of every class, with six decimals.
     """
     chances = {label: round(chance, 6) for label, chance in probabilities.items()}
-    return _json({**_content(sequence), "label": sequence.label, "probabilities": chances})
+    return _json({**(about or {}), **_content(sequence), "label": sequence.label, "probabilities": chances})
 
 
 def table(rows: SequenceOf[SequenceOf[object]], header: SequenceOf[str] = ()) -> str:

@@ -17,13 +17,14 @@ import seqtag
 from seqtag import Predictor, Sequence, SequenceTagger, decoding, load
 from seqtag.backends import KerasBackend, OnnxBackend
 from seqtag.bundle import Bundle, dump_arrays, dump_json
+from seqtag.computing import BATCH_TOKENS, run_batches
 from seqtag.data.batching import EncodedCorpus
 from seqtag.data.encoders import fit_encoders
 from seqtag.data.schemes import Span
 from seqtag.data.transitions import allowed_transitions
 from seqtag.decoders import TagDecoder
 from seqtag.errors import BundleError, DataError, SeqtagError
-from seqtag.predictor import BATCH_TOKENS, CHUNK, run_batches
+from seqtag.flow import CHUNK
 
 LABELS = ("O", "B-PER", "I-PER", "B-LOC")
 WORDS = ["ada", "lovelace", "paris", "in"]
@@ -32,6 +33,8 @@ FEATURES = fit_encoders(["words"], [Sequence(tuple(WORDS))])
 
 class TableBackend:
     """Emissions as a table of words and labels, which remembers what it was asked."""
+
+    threads = 2
 
     def __init__(self):
         self.table = np.random.default_rng(0).normal(size=(len(WORDS) + 2, len(LABELS))).astype(np.float32)
@@ -80,6 +83,7 @@ def test_answers_are_those_of_each_sequence_alone(X):
 
 
 def test_the_backend_gets_batches_of_bounded_size(predictor):
+    predictor = Predictor(FEATURES, decoder(), predictor.backend, window=2 * BATCH_TOKENS)
     predictor.predict([["ada"] * (i % 40) for i in range(3000)] + [["paris"] * (BATCH_TOKENS + 1)])
     assert max(len(lengths) * max(lengths) for lengths in predictor.backend.asked) <= BATCH_TOKENS + 1
     assert sum(map(len, predictor.backend.asked)) == 3000 - 75 + 1
@@ -335,7 +339,7 @@ def leaky():
     """A cell that ONNX does not know, registered while a test runs: h = (h + tanh(x U + h W)) / 2."""
     import keras
 
-    from seqtag.nn.cells import CELLS, Cell
+    from seqtag.choices.cells import CELLS, Cell
 
     class LeakyCell(keras.layers.Layer):
         def __init__(self, units, kernel_initializer=None, recurrent_initializer=None, **options):
@@ -404,7 +408,7 @@ def test_without_a_graph_a_loop_that_was_written_out_reads_any_length(tiny, eage
 @pytest.mark.slow
 def test_a_model_of_an_unknown_cell_is_refused_by_name(corpora, tiny, eager, leaky, tmp_path):
     path = tiny(cell=leaky).fit(corpora["train"][:5]).save(tmp_path / "leaky")
-    from seqtag.nn.cells import CELLS
+    from seqtag.choices.cells import CELLS
 
     entry = CELLS._entries.pop("leaky")
     try:

@@ -24,6 +24,7 @@ from seqtag.data.streaming import CorpusStream
 from seqtag.errors import BundleError, DataError, NotFittedError, ParameterError
 from seqtag.params import schema
 from seqtag.predictor import Predictor
+from seqtag.scored import Alternative
 from seqtag.tasks._facts import plain
 from seqtag.tasks._warm_start import WarmStart
 from seqtag.trace import Trace
@@ -79,7 +80,7 @@ class SequenceEstimator(BaseEstimator):
         if self._model is None:
             from seqtag.nn.network import restore
 
-            self._model = restore(self.bundle_.manifest["network"], self.bundle_.arrays("weights.npz"))
+            self._model = restore(self.bundle_.manifest["network"], self.bundle_.weights())
         return self._model
 
     def _ordered(self, labels: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -211,6 +212,24 @@ class SequenceEstimator(BaseEstimator):
         """Tokens (or frames) trained on."""
         self._check_fitted()
         return int(self.bundle_.json("metrics.json")["train_tokens"])
+
+    def predict_nbest(self, X: Iterable[Any], n: int = 5) -> list[list[Alternative]]:
+        """Return the n best answers for each sequence with their probabilities, see `Predictor.predict_nbest`.
+
+        Parameters
+        ----------
+        X : iterable
+            As for ``predict``.
+        n : int
+            How many; there are fewer where no more are possible.
+
+        Returns
+        -------
+        list of list of seqtag.scored.Alternative
+            Pairs of answer and probability, the best first.
+        """
+        self._check_fitted()
+        return self.predictor_.predict_nbest(self._sequences(X), n)
 
     def trace(self, X: Iterable[Any], *, influence: bool = True) -> list[Trace]:
         """Return what the network kept in mind while it read each sequence.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from seqtag.bundle import Bundle, dump_arrays, dump_json
+from seqtag.bundle import WEIGHTS, Bundle, dump_arrays, dump_json
 from seqtag.data.encoders import Feature
 from seqtag.decoders import ClassDecoder, TagDecoder
 from seqtag.export.onnx import can_export, network_graph
@@ -62,7 +62,7 @@ def make_bundle(
     files = {
         "vocabulary.json": dump_json([feature.to_dict() for feature in features]),
         "decoder.npz": dump_arrays(decoder.arrays()),
-        "weights.npz": dump_arrays(named_weights(model)),
+        WEIGHTS: dump_arrays(named_weights(model)),
         "metrics.json": dump_json(trained),
         "README.md": model_card(manifest, trained).encode(),
     }

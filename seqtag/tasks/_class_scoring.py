@@ -9,10 +9,10 @@ import numpy as np
 
 from seqtag import metrics
 from seqtag.backends import KerasBackend
+from seqtag.computing import run_batches
 from seqtag.data.batching import EncodedCorpus
 from seqtag.data.encoders import Feature
 from seqtag.decoders import ClassDecoder
-from seqtag.predictor import run_batches
 from seqtag.tasks._classes import UNKNOWN, ClassifiedData
 
 LEAST = 50  # development sequences below which a temperature would be fitted to chance

@@ -9,12 +9,12 @@ import numpy as np
 
 from seqtag import metrics
 from seqtag.backends import KerasBackend
+from seqtag.computing import run_batches
 from seqtag.data.batching import EncodedCorpus
 from seqtag.data.corpus import Sequence
 from seqtag.data.encoders import Feature
 from seqtag.decoders import TagDecoder
 from seqtag.decoding import constrain
-from seqtag.predictor import run_batches
 
 
 class DevelopmentScore:

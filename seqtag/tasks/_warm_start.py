@@ -67,7 +67,7 @@ class WarmStart:
             raise ConfigError(f"{parameter} needs a saved model of the task {task!r}; this one is of {found!r}.")
         features = tuple(Feature.from_dict(state) for state in bundle.json("vocabulary.json"))
         manifest = bundle.manifest
-        return cls(features, tuple(manifest["labels"]), bundle.arrays("weights.npz"), manifest["network"], parameter)
+        return cls(features, tuple(manifest["labels"]), bundle.weights(), manifest["network"], parameter)
 
     def labels(self, new: SequenceOf[Any]) -> tuple[Any, ...]:
         """Return the old labels, then those that are new."""

@@ -12,13 +12,13 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 
 from seqtag import metrics
+from seqtag.choices.pooling import POOLINGS
 from seqtag.data.coerce import as_sequences
 from seqtag.data.corpus import Sequence
 from seqtag.data.encoders import Feature
 from seqtag.data.streaming import CorpusStream
 from seqtag.decoders import ClassDecoder
 from seqtag.errors import DataError
-from seqtag.nn.pooling import POOLINGS
 from seqtag.params import Param, check_params
 from seqtag.tasks._base import SequenceEstimator, validation_pair
 from seqtag.tasks._class_scoring import ClassScore

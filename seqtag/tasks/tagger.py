@@ -12,14 +12,15 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 
 from seqtag import metrics
+from seqtag.choices.decoders import DECODERS
 from seqtag.data import schemes
 from seqtag.data.coerce import as_sequences
 from seqtag.data.encoders import Feature
 from seqtag.data.streaming import CorpusStream
 from seqtag.decoders import TagDecoder
 from seqtag.errors import DataError
-from seqtag.nn.decoders import DECODERS
 from seqtag.params import Param, check_params
+from seqtag.scored import ScoredSpan
 from seqtag.tasks._base import SequenceEstimator, validation_pair
 from seqtag.tasks._labelled import LabelledData, check_labelled, prepare
 from seqtag.tasks._parameters import (
@@ -303,6 +304,16 @@ class SequenceTagger(SequenceEstimator):
             An array (T, K) in each place, with columns as ``labels_``.
         """
         return _object_array(self.predictor_.predict_proba(X))
+
+    def predict_spans(self, X: Iterable[Any]) -> list[list[ScoredSpan]]:
+        """Return the spans of each sequence, with their place in its text and how probable they are.
+
+        Returns
+        -------
+        list of list of seqtag.scored.ScoredSpan
+            In the order of the tokens; none where the labels write no spans.
+        """
+        return self.predictor_.predict_spans(self._sequences(X))
 
     def score(self, X: Iterable[Any], y: Iterable[Any] | None = None) -> float:
         """Return the span F1 of the predictions (token accuracy where the labels write no spans).

@@ -1,0 +1,113 @@
+"""Answers with how sure they are: spans, whole label sequences, and each label by itself."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from seqtag.data.schemes import Span
+from seqtag.data.sequence import Sequence
+
+
+class ScoredPath(NamedTuple):
+    """A tagger's answer for one sequence of length T, in numbers.
+
+    Parameters
+    ----------
+    ids : ndarray of int32, shape (T,)
+        The labels of the best path.
+    probabilities : ndarray of float64, shape (T,)
+        p(label | sequence) of each of them.
+    spans : tuple of Span
+        What they write.
+    span_probabilities : ndarray of float64, shape (number of spans,)
+        How probable it is that these labels stand on exactly the tokens of a span.
+    """
+
+    ids: np.ndarray
+    probabilities: np.ndarray
+    spans: tuple[Span, ...]
+    span_probabilities: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredSpan:
+    """A span that was found: ``tokens[start:end]``.
+
+    Parameters
+    ----------
+    start, end : int
+        Its first token, and the one behind its last.
+    label : str
+        Its type.
+    text : str, optional
+        Its stretch of the raw text; where there is none, its tokens with spaces between them; of numbers, None.
+    start_char, end_char : int, optional
+        Where it stands in the raw text, in characters: ``text[start_char:end_char]``; None where there is none.
+    probability : float
+        How probable it is that the labels it is read from stand on exactly these tokens, given the sequence.
+    """
+
+    start: int
+    end: int
+    label: str
+    text: str | None
+    start_char: int | None
+    end_char: int | None
+    probability: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoredSequence:
+    """A sequence with its labels and how sure they are.
+
+    Parameters
+    ----------
+    sequence : Sequence
+        With its labels.
+    probabilities : ndarray of float64, shape (T,)
+        p(label | sequence) of each label.
+    spans : tuple of ScoredSpan
+        The spans that the labels write; none where they write no spans.
+    """
+
+    sequence: Sequence
+    probabilities: np.ndarray
+    spans: tuple[ScoredSpan, ...]
+
+
+class Alternative(NamedTuple):
+    """One of the best answers for a sequence.
+
+    Parameters
+    ----------
+    answer : list of str, or a class
+        The labels of a tagger, one a token; or one of a classifier's classes.
+    probability : float
+        p(answer | sequence): of the label list as a whole, or of the class.
+    """
+
+    answer: Any
+    probability: float
+
+
+def located(sequence: Sequence, path: ScoredPath) -> tuple[ScoredSpan, ...]:
+    """Return the spans of an answer with where they stand in the sequence's text."""
+    found = zip(path.spans, path.span_probabilities.tolist(), strict=True)
+    return tuple(ScoredSpan(*span, *_place(sequence, span), probability) for span, probability in found)
+
+
+def _place(sequence: Sequence, span: Span) -> tuple[str | None, int | None, int | None]:
+    """Return a span's text, and where it begins and ends."""
+    if sequence.text is not None and sequence.offsets is not None:
+        start, end = sequence.offsets[span.start][0], sequence.offsets[span.end - 1][1]
+        return sequence.text[start:end], start, end
+    if sequence.frames is not None:
+        return None, None, None
+    return " ".join(sequence.tokens[span.start : span.end]), None, None
