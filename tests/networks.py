@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from seqtag.backends import KerasBackend, OnnxBackend
+from seqtag.backends import OnnxBackend
+from seqtag.choices.cells import CELLS, DIRECTIONS, INITIAL_STATES, MERGES
+from seqtag.choices.pooling import POOLINGS
 from seqtag.data.corpus import Sequence
 from seqtag.data.encoders import fit_encoders
 from seqtag.decoders import ClassDecoder, TagDecoder
 from seqtag.export.onnx import network_graph
-from seqtag.nn.cells import CELLS, DIRECTIONS, INITIAL_STATES, MERGES
 from seqtag.nn.network import build_classifier, build_tagger, named_weights
-from seqtag.nn.pooling import POOLINGS
 from seqtag.nn.stack import Stack
 from seqtag.predictor import Predictor
 
@@ -106,15 +106,14 @@ def _fitted(encoders: str) -> Any:
 
 
 def predictor_of(features: Any, model: Any, decoder: Any = None) -> Predictor:
-    """Open a predictor on a network, through ONNX where it can be exported."""
+    """Open a predictor on a network, through ONNX."""
     config, k = model.get_config(), len(LABELS)
     if decoder is None and config["network"] == "tagger":
         decoder = TagDecoder(LABELS, "none", np.zeros((k, k)), np.zeros(k), np.zeros(k))
     elif decoder is None:
         decoder = ClassDecoder(LABELS, False, 1.0, np.log(np.full(k, 1.0 / k)))
-    is_given = config["stack"]["initial_state"] == "given"
-    backend = KerasBackend(model) if is_given else OnnxBackend(network_graph(model))
     weights = named_weights(model)
+    backend = OnnxBackend(network_graph(model))
     return Predictor(features, decoder, backend, manifest={"network": config}, weights=lambda: weights)
 
 

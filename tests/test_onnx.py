@@ -5,17 +5,18 @@ from dataclasses import replace
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from combinations import pairwise, title
 
 from seqtag.backends import OnnxBackend
+from seqtag.choices.cells import CELLS, DIRECTIONS
+from seqtag.choices.pooling import POOLINGS
 from seqtag.data.batching import EncodedCorpus
 from seqtag.data.corpus import Sequence
 from seqtag.data.encoders import fit_encoders
 from seqtag.export.onnx import OPSET, can_export, network_graph
-from seqtag.nn.cells import CELLS, DIRECTIONS
 from seqtag.nn.network import build_classifier, build_tagger
-from seqtag.nn.pooling import POOLINGS
 from seqtag.nn.stack import Stack
 
 SENTENCES = ["Ada moved to Paris in May", "한국 에서", "x", "extraordinarily !", "to Paris"]
@@ -108,6 +109,82 @@ RICH = {"residual": True, "layer_norm": True, "initial_state": "learned", "layer
 def test_normalised_layers_mean_nothing_beyond_a_length(head):
     """What stands there is not zero, and neither a maximum nor a mean may see it."""
     check("column", head=head, **RICH)
+
+
+# ---- states ------------------------------------------------------------------------------------------------
+
+cells = pytest.mark.parametrize("cell", list(CELLS))
+
+
+def states_of(layers, cell, batch, ways=1):
+    """Random states of a batch."""
+    shape = (batch, layers, ways, CELLS[cell].states, 6)
+    return np.random.default_rng(1).normal(size=shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("direction", list(DIRECTIONS))
+@cells
+def test_given_initial_states_are_an_input(cell, direction):
+    features, model = make_model("column", cell=cell, direction=direction, initial_state="given", layers=2)
+    backend = OnnxBackend(network_graph(model))
+    for batch in batches(features):
+        states = states_of(2, cell, len(batch.lengths), len(DIRECTIONS[direction]))
+        inputs = batch.inputs | {"initial": states}
+        np.testing.assert_allclose(backend.compute(inputs), model(inputs, training=False), atol=1e-5)
+        moved = backend.compute(inputs | {"initial": states + 1})
+        assert np.abs(moved - backend.compute(inputs)).max() > 1e-3
+
+
+def opened(model):
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # it says that an input has a default
+    return onnxruntime.InferenceSession(network_graph(model), options, providers=["CPUExecutionProvider"])
+
+
+def cut(batch, start, stop):
+    """The batch's places from start to stop, of which every sequence has at least one."""
+    lengths = np.minimum(batch.lengths, stop) - start
+    inputs = {name: array[:, start:stop] if array.ndim > 1 else array for name, array in batch.inputs.items()}
+    return inputs | {"lengths": lengths.astype(np.int32)}
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize("initial_state", ["zero", "learned"])
+@cells
+def test_a_forward_network_goes_on_where_it_stopped(cell, initial_state, layers):
+    features, model = make_model(
+        "column", cell=cell, direction="forward", initial_state=initial_state, layers=layers, residual=layers > 1
+    )
+    session = opened(model)
+    assert "state" not in {node.name for node in session.get_inputs()}  # it may be left out
+    assert [node.name for node in session.get_outputs()] == ["emissions", "state_out"]
+    batch = EncodedCorpus(features, list(make_sequences(["a b c d", "e f c"]))).batch(np.arange(2))
+    whole, end = session.run(None, batch.inputs)
+    np.testing.assert_allclose(whole, model(batch.inputs, training=False), atol=1e-5)
+    assert end.shape == states_of(layers, cell, 2).shape
+
+    first, state = session.run(None, cut(batch, 0, 2))
+    second, last = session.run(None, cut(batch, 2, 4) | {"state": state})
+    for row, (n, start) in enumerate(zip(batch.lengths, (first, first), strict=True)):
+        pieces = np.concatenate([start[row], second[row]])[:n]
+        np.testing.assert_allclose(pieces, whole[row, :n], atol=1e-5)
+    np.testing.assert_allclose(last, end, atol=1e-5)
+
+    one = states_of(layers, cell, 1)  # stands for all sequences
+    both = session.run(None, batch.inputs | {"state": np.repeat(one, 2, axis=0)})
+    for found, expected in zip(session.run(None, batch.inputs | {"state": one}), both, strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert np.abs(both[0] - whole).max() > 1e-3
+
+
+@pytest.mark.parametrize("direction", ["backward", "both"])
+def test_what_reads_backward_has_no_state(direction):
+    session = opened(make_model("column", direction=direction)[1])
+    assert [node.name for node in session.get_outputs()] == ["emissions"]
+    assert not session.get_overridable_initializers()
+
+
+# ---- what is in the graph ----------------------------------------------------------------------------------
 
 
 def test_the_frames_of_a_sequence():

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stacks import LENGTHS, STEPS, UNITS, WIDTH, build, fields, make_batch, random_stack, randomise, rows, take
 
+from seqtag.choices.cells import CELLS, DIRECTIONS
 from seqtag.errors import ConfigError
 from seqtag.export.onnx import OPSET, GraphBuilder
 from seqtag.export.onnx import stack as onnx_stack
-from seqtag.nn.cells import CELLS, DIRECTIONS
 from seqtag.nn.recurrent import Merge
 from seqtag.nn.stack import Stack, build_stack
 
@@ -307,7 +307,7 @@ def session(built):
     """Open a graph of nothing but the stack, batch-major on either side."""
     graph = GraphBuilder()
     steps = graph.add("Transpose", ["states"], perm=[1, 0, 2])
-    states = onnx_stack(graph, built.model, fields(built.stack), steps, "lengths")
+    states, _ = onnx_stack(graph, built.model, fields(built.stack), steps, "lengths")
     output = graph.add("Transpose", [states], perm=[1, 0, 2])
     info = onnx.helper.make_tensor_value_info
     int32, float32 = onnx.TensorProto.INT32, onnx.TensorProto.FLOAT

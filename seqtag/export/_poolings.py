@@ -1,4 +1,4 @@
-"""The poolings of `seqtag.nn.pooling` as ONNX nodes: states (B, T, D) and lengths (B,) in, vectors (B, D) out."""
+"""The poolings of `seqtag.choices.pooling` as ONNX nodes: states (B, T, D) and lengths (B,) in, vectors (B, D) out."""
 
 from __future__ import annotations
 

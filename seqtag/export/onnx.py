@@ -11,18 +11,26 @@ from typing import Any
 
 import numpy as np
 
+from seqtag.choices.cells import CELLS, MERGES, Cell
 from seqtag.errors import ConfigError
+from seqtag.export._carried import STATE, STATE_OUT, carries_state, initial_state, put_state, state_shape, take_state
 from seqtag.export._poolings import POOLED
-from seqtag.nn.cells import CELLS, MERGES, Cell
 from seqtag.registry import Registry
 
 OPSET = 17
 
 
 class GraphBuilder:
-    """Collects nodes and constants of an ONNX graph, with names that never clash."""
+    """Collects nodes and constants of an ONNX graph, with names that never clash.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    prefix : str
+        What all names begin with, for a graph that is put beside another.
+    """
+
+    def __init__(self, prefix: str = "") -> None:
+        self.prefix = prefix
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
 
@@ -30,16 +38,23 @@ class GraphBuilder:
         """Add one node and return the name of its first output."""
         import onnx
 
-        name = f"{op.lower()}_{len(self.nodes)}"
+        name = f"{self.prefix}{op.lower()}_{len(self.nodes)}"
         names = [name, *(f"{name}_{i}" for i in range(1, outputs))]
         self.nodes.append(onnx.helper.make_node(op, list(inputs), names, name=name, **attributes))
+        return name
+
+    def output(self, name: str, op: str, inputs: Sequence[str], **attributes: Any) -> str:
+        """Add one node whose output has a name of its own."""
+        import onnx
+
+        self.nodes.append(onnx.helper.make_node(op, list(inputs), [name], name=f"{self.prefix}{name}", **attributes))
         return name
 
     def constant(self, value: Any, dtype: Any = np.float32) -> str:
         """Add one constant and return its name."""
         import onnx
 
-        name = f"constant_{len(self.constants)}"
+        name = f"{self.prefix}constant_{len(self.constants)}"
         array = np.asarray(value, dtype, order="C")
         self.constants.append(onnx.numpy_helper.from_array(array, name))
         return name
@@ -64,14 +79,24 @@ def network_graph(model: Any) -> bytes:
     Returns
     -------
     bytes
-        A checked model of opset 17. Inputs are the batch's arrays, int32 or, of vectors, float32; the output, float32,
-        is ``emissions`` (B, T, K) of a tagger, ``logits`` (B, K) of a classifier.
+        A checked model of opset 17. Inputs are the batch's arrays, int32 or, of vectors and given initial states,
+        float32; the first output, float32, is ``emissions`` (B, T, K) of a tagger, ``logits`` (B, K) of a classifier.
+
+        A network that reads forward alone has a second output, ``state_out``, the state after each sequence's last
+        token, (B, layers, 1, states of the cell, H), and an input ``state`` of that shape, from which it goes on. The
+        input may be left out: sequences then begin as the network was trained to. Where initial states are given,
+        they are the input ``initial``, which cannot be left out, and there is no ``state``.
     """
     graph = GraphBuilder()
     config = model.get_config()
-    states = _tokens(graph, model, config["features"])
-    states = graph.add("Transpose", [states], perm=[1, 0, 2])
-    states = stack(graph, model, config["stack"], states, "lengths")
+    tokens = graph.add("Transpose", [_tokens(graph, model, config["features"])], perm=[1, 0, 2])
+    initial = None
+    if carries_state(config["stack"]) and config["stack"]["initial_state"] != "given":
+        graph.constants.append(initial_state(model, config["stack"]))
+        initial = take_state(graph, config["stack"], "lengths")
+    states, last = stack(graph, model, config["stack"], tokens, "lengths", initial)
+    if carries_state(config["stack"]):
+        put_state(graph, config["stack"], last)
     states = graph.add("Transpose", [states], perm=[1, 0, 2])
     return OUTPUTS[config["network"]](graph, model, config, states)
 
@@ -110,8 +135,7 @@ OUTPUTS.add("classifier", _logits)
 def _dense(graph: GraphBuilder, model: Any, states: str, name: str) -> str:
     kernel, bias = model.get_layer(name).get_weights()
     scores = graph.add("MatMul", [states, graph.constant(kernel)])
-    graph.nodes.append(_named("Add", [scores, graph.constant(bias)], name))
-    return name
+    return graph.output(name, "Add", [scores, graph.constant(bias)])
 
 
 def embedded(graph: GraphBuilder, model: Any, spec: Mapping[str, Any]) -> str:
@@ -157,8 +181,7 @@ def _read(graph: GraphBuilder, layer: Any, spec: Mapping[str, Any]) -> str:
     lengths = graph.add("ReduceSum", [present, graph.ints(1)], keepdims=0)
     vectors = graph.add("Gather", [graph.constant(table), spec["name"]], axis=0)
     steps = graph.add("Transpose", [vectors], perm=[1, 0, 2])
-    last = recurrent(graph, layer.read, steps, lengths, last=True)  # (2, U, H)
-    last = graph.add("Transpose", [last], perm=[1, 0, 2])
+    last = graph.add("Transpose", [_node(graph, layer.read, steps, lengths)[1]], perm=[1, 0, 2])  # of (2, U, H)
     return graph.add("Reshape", [last, graph.ints(0, 2 * layer.read.units)])
 
 
@@ -169,8 +192,13 @@ FEATURES.add("vectors", given)
 
 
 def stack(
-    graph: GraphBuilder, model: Any, config: Mapping[str, Any], states: str, lengths: str, initial: str = "initial"
-) -> str:
+    graph: GraphBuilder,
+    model: Any,
+    config: Mapping[str, Any],
+    states: str,
+    lengths: str,
+    initial: Sequence[Sequence[str]] | None = None,
+) -> tuple[str, list[str]]:
     """Add the layers that `seqtag.nn.stack.build_stack` put into a model.
 
     Parameters
@@ -183,21 +211,26 @@ def stack(
         The fields of `seqtag.nn.stack.Stack`.
     states, lengths : str
         Names of the inputs, time-major (T, B, D), and of the lengths, int32 (B,).
-    initial : str
-        Name of the given initial states, (B, layers, directions, states of the cell, H), where the stack takes them.
+    initial : sequence of sequence of str, optional
+        Names of each layer's initial states, (directions, B, H), in place of the layer's own; where the stack is
+        given them, they are read from the input ``initial``.
 
     Returns
     -------
-    str
+    states : str
         Name of the output, time-major (T, B, width).
+    last : list of str
+        Names of the last states (directions, B, H) of each layer: of an LSTM h, then c.
     """
+    last: list[str] = []
     for depth in range(config["layers"]):
         below = states
         layer = model.get_layer(f"recurrent_{depth}")
-        before = ""
-        if config["initial_state"] == "given":
-            before = graph.add("Gather", [initial, graph.scalar(depth)], axis=1)
-        states = recurrent(graph, layer, states, lengths, before)
+        before = initial[depth] if initial is not None else _initial(graph, layer, depth, lengths)
+        states, *ends = _node(graph, layer, states, lengths, before)
+        last += ends
+        states = graph.add("Transpose", [states], perm=[0, 2, 1, 3])  # (T, B, directions, H)
+        states = graph.add("Reshape", [states, graph.ints(0, 0, layer.units * len(layer.ways))])
         merge = MERGES[config["merge"]].onnx
         if merge and len(layer.ways) == 2:
             half = graph.add("Split", [states], outputs=2, axis=-1)
@@ -208,14 +241,14 @@ def stack(
             norm = model.get_layer(f"norm_{depth}")
             scale_and_shift = [graph.constant(weight) for weight in norm.get_weights()]
             states = graph.add("LayerNormalization", [states, *scale_and_shift], axis=-1, epsilon=norm.epsilon)
-    return states
+    return states, last
 
 
-def recurrent(graph: GraphBuilder, layer: Any, steps: str, lengths: str, initial: str = "", last: bool = False) -> str:
-    """Add one recurrent layer as a native node, time-major (T, B, D) to (T, B, H or 2 H).
+def _node(graph: GraphBuilder, layer: Any, steps: str, lengths: str, initial: Sequence[str] = ()) -> list[str]:
+    """Add one recurrent layer as a native node over steps (T, B, D).
 
-    Given initial states ``initial`` are of the shape (B, directions, states of the cell, H). With ``last``, the last
-    hidden states (directions, B, H) are what is returned.
+    Returns the names of its outputs: all hidden states (T, directions, B, H), then the last states, (directions, B, H)
+    each, as the initial states are.
     """
     cell = CELLS[layer.cell]
     if cell.onnx is None:
@@ -225,27 +258,25 @@ def recurrent(graph: GraphBuilder, layer: Any, steps: str, lengths: str, initial
     )
     weights = [graph.constant(np.stack(arrays)) for arrays in (kernels, recurrents, biases)]
     direction = {"both": "bidirectional", "forward": "forward", "backward": "reverse"}[layer.direction]
-    inputs = [steps, *weights, lengths, *_initial(graph, layer, cell, lengths, initial)]
     options = {"direction": direction, "hidden_size": layer.units, **cell.onnx_attributes}
     if cell.onnx_activations:
         options["activations"] = list(cell.onnx_activations) * len(layer.ways)
-    states = graph.add(cell.onnx, inputs, outputs=2, **options)
-    if last:
-        return f"{states}_1"
-    states = graph.add("Transpose", [states], perm=[0, 2, 1, 3])  # (T, B, directions, H)
-    return graph.add("Reshape", [states, graph.ints(0, 0, layer.units * len(layer.ways))])
+    name = graph.add(cell.onnx, [steps, *weights, lengths, *initial], outputs=1 + cell.states, **options)
+    return [name, *(f"{name}_{i}" for i in range(1, 1 + cell.states))]
 
 
-def _initial(graph: GraphBuilder, layer: Any, cell: Cell, lengths: str, initial: str) -> list[str]:
-    """Add the initial states as ONNX wants them, an array (directions, B, H) a state; none where they are zero."""
+def _initial(graph: GraphBuilder, layer: Any, depth: int, lengths: str) -> list[str]:
+    """Add a layer's initial states as ONNX wants them, an array (directions, B, H) a state; none where they are 0."""
+    count = CELLS[layer.cell].states
     if layer.initial_state == "given":
-        states = [graph.add("Gather", [initial, graph.scalar(k)], axis=2) for k in range(cell.states)]
+        here = graph.add("Gather", ["initial", graph.scalar(depth)], axis=1)  # (B, directions, states, H)
+        states = [graph.add("Gather", [here, graph.scalar(k)], axis=2) for k in range(count)]
         return [graph.add("Transpose", [state], perm=[1, 0, 2]) for state in states]
     if layer.initial_state == "learned":
         rows = np.stack([layer.learned[way].numpy() for way in layer.ways])  # (directions, states, H)
         batch = graph.add("Shape", [lengths])
         shape = graph.add("Concat", [graph.ints(1), batch, graph.ints(1)], axis=0)
-        return [graph.add("Expand", [graph.constant(rows[:, k, None]), shape]) for k in range(cell.states)]
+        return [graph.add("Expand", [graph.constant(rows[:, k, None]), shape]) for k in range(count)]
     return []
 
 
@@ -266,12 +297,6 @@ def _join(graph: GraphBuilder, parts: list[str]) -> str:
     return parts[0] if len(parts) == 1 else graph.add("Concat", parts, axis=-1)
 
 
-def _named(op: str, inputs: list[str], output: str) -> Any:
-    import onnx
-
-    return onnx.helper.make_node(op, inputs, [output], name=output)
-
-
 def _finish(graph: GraphBuilder, config: Mapping[str, Any], output: str, shape: list[Any]) -> bytes:
     import onnx
 
@@ -285,6 +310,13 @@ def _finish(graph: GraphBuilder, config: Mapping[str, Any], output: str, shape: 
         width = "chars" if spec["kind"] == "chars" else spec["width"]
         inputs.append(info(spec["name"], float32 if spec["kind"] == "vectors" else int32, [*lead, width]))
     outputs = [info(output, float32, shape)]
+    stack = config["stack"]
+    if stack["initial_state"] == "given":
+        inputs.append(info("initial", float32, state_shape(stack)))
+    if carries_state(stack):
+        outputs.append(info(STATE_OUT, float32, state_shape(stack)))
+        if stack["initial_state"] != "given":
+            inputs.append(info(STATE, float32, state_shape(stack, batch="state_batch")))
     body = onnx.helper.make_graph(graph.nodes, f"seqtag_{config['network']}", inputs, outputs, graph.constants)
     model = onnx.helper.make_model(body, opset_imports=[onnx.helper.make_opsetid("", OPSET)], producer_name="seqtag")
     model.ir_version = 8  # the oldest that opset 17 admits, so that older runtimes read it
