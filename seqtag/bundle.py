@@ -4,7 +4,7 @@
 manifest.json     format version, task, parameters, what the network is, sha256 and size of every file
 vocabulary.json   the fitted encoders
 decoder.npz       transitions, start and end scores
-weights.npz       the Keras weights by name
+weights.npz       the Keras weights by name (absent where they were made smaller, see `seqtag.export.quantize`)
 model.onnx        emissions as a graph of native nodes (absent for a network that has no export)
 metrics.json      how training went
 README.md         the model card
@@ -33,6 +33,7 @@ from seqtag.errors import BundleError
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+WEIGHTS = "weights.npz"
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,21 @@ class Bundle:
                 return {key: archive[key] for key in archive.files}
         except (ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
             raise BundleError(f"{name} cannot be read as arrays ({error}). Save the model again.") from error
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """Return the network's weights by their Keras paths.
+
+        Raises
+        ------
+        BundleError
+            If there are none, as in a model that was made smaller, or they cannot be read.
+        """
+        if WEIGHTS not in self.files:
+            raise BundleError(
+                f"a model must hold {WEIGHTS} to be opened in Keras or traced; this one only answers, with "
+                f"{self.manifest.get('weights', 'other')} weights in its graph. Use the model that it was made from."
+            )
+        return self.arrays(WEIGHTS)
 
     def _file(self, name: str) -> bytes:
         if name not in self.files:

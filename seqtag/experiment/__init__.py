@@ -29,7 +29,9 @@ from seqtag.experiment._reading import (
     warn_of_unseen,
 )
 from seqtag.experiment._scores import Evaluation, evaluate_corpus, score_table
+from seqtag.experiment._smaller import Comparison, compare
 from seqtag.experiment._tasks import RULES, Baseline
+from seqtag.export.quantize import Weights, quantized
 from seqtag.predictor import Predictor
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "SCORES_FILE",
     "SHOWN",
     "Baseline",
+    "Comparison",
     "Evaluation",
     "Result",
     "check_encoders",
@@ -45,6 +48,7 @@ __all__ = [
     "check_output",
     "evaluate",
     "evaluate_corpus",
+    "quantize",
     "read_corpora",
     "retokenize",
     "run",
@@ -168,6 +172,74 @@ def evaluate(
         If the model, its record of the data or the data cannot be read, or have no such part.
     """
     bundle = Bundle.read(path)
+    name, corpus, train = _labelled(bundle, path, split, data, format, options or {})
+    with Predictor.from_bundle(bundle) as predictor:
+        warn_of_unknown(corpus, name, "the model does not know", set(map(str, predictor.labels)), predictor.task)
+        return evaluate_corpus(predictor, corpus, train, name=name, mode=mode)
+
+
+def quantize(
+    path: str | Path,
+    output: str | Path,
+    *,
+    weights: Weights = "int8",
+    split: str = "dev",
+    data: str | Path | None = None,
+    format: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    max_loss: float = 0.001,
+) -> Comparison:
+    """Write a smaller model that only answers, if it scores as well as the one it is made from.
+
+    Parameters
+    ----------
+    path : path
+        The model's folder.
+    output : path
+        The folder of the smaller one; an older model there is replaced.
+    weights : {"int8", "float16", "float32"}
+        How to keep its weights.
+    split, data, format, options
+        What to score both on, as for `evaluate`.
+    max_loss : float
+        How much of the main score, which is from 0 to 1, may be lost.
+
+    Returns
+    -------
+    Comparison
+        Size, speed and score of both.
+
+    Raises
+    ------
+    ConfigError
+        If the score falls by more than ``max_loss``; then nothing is written. Or if the model has no graph.
+    SeqtagError
+        As `evaluate`, and if the folder cannot be written.
+    """
+    check_output(output)
+    bundle = Bundle.read(path)
+    smaller = quantized(bundle, weights)
+    name, corpus, _ = _labelled(bundle, path, split, data, format, options or {})
+    comparison = compare(bundle, smaller, corpus, name)
+    if comparison.loss > max_loss:
+        raise ConfigError(
+            f"a smaller model may lose at most {100 * max_loss:g} points on {name}; with {weights} weights it loses "
+            f"{100 * comparison.loss:.2f}. Nothing was written: allow more, or keep float16 weights.\n"
+            + comparison.to_text()
+        )
+    smaller.write(output)
+    return comparison
+
+
+def _labelled(
+    bundle: Bundle,
+    path: str | Path,
+    split: str,
+    data: str | Path | None,
+    format: str | None,
+    options: Mapping[str, Any],
+) -> tuple[str, Corpus, Corpus | CorpusStream | None]:
+    """Return the name of labelled data to score a model on, the data as the model reads it, and the training data."""
     source = _recorded_data(bundle, path)
     task = bundle.manifest["task"]
     train: Corpus | CorpusStream | None
@@ -176,12 +248,9 @@ def evaluate(
         corpus, train = _own_split(source, task, split, path)
     else:
         name = str(data)
-        corpus, train = _read_beside(source, name, format, options or {}), _training_data(source, task)
-    with Predictor.from_bundle(bundle) as predictor:
-        check_labelled(corpus, task)
-        corpus = retokenize(corpus, predictor.tokenizer)
-        warn_of_unknown(corpus, name, "the model does not know", set(map(str, predictor.labels)), task)
-        return evaluate_corpus(predictor, corpus, train, name=name, mode=mode)
+        corpus, train = _read_beside(source, name, format, options), _training_data(source, task)
+    check_labelled(corpus, task)
+    return name, retokenize(corpus, bundle.manifest["tokenizer"]), train
 
 
 def check_output(path: str | Path) -> None:

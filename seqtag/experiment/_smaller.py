@@ -1,0 +1,121 @@
+"""A model made smaller, held against what it was made from before it is kept: size, speed and score side by side."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from seqtag import render
+from seqtag.bundle import Bundle
+from seqtag.data.corpus import Corpus
+from seqtag.experiment._scores import Evaluation, evaluate_corpus
+from seqtag.predictor import Predictor
+
+ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One form of a model, as measured.
+
+    Parameters
+    ----------
+    weights : str
+        How it keeps its weights.
+    size : int
+        Bytes of all its files.
+    speed : float
+        Tokens or frames a second, of one core, the median of three rounds.
+    evaluation : Evaluation
+        Its scores.
+    """
+
+    weights: str
+    size: int
+    speed: float
+    evaluation: Evaluation
+
+    @property
+    def score(self) -> float:
+        """The main score: of the main scores the first."""
+        return next(iter(self.evaluation.report.main_scores.values()))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A model and a smaller one beside it.
+
+    Parameters
+    ----------
+    before, after : Candidate
+        As it was trained; and smaller.
+    """
+
+    before: Candidate
+    after: Candidate
+
+    @property
+    def loss(self) -> float:
+        """How much lower the smaller one scores, from 0 to 1; negative where it scores higher."""
+        return self.before.score - self.after.score
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as what JSON can hold."""
+        return {
+            name: {
+                "weights": one.weights,
+                "bytes": one.size,
+                "tokens_per_second": one.speed,
+                **one.evaluation.report.main_scores,
+            }
+            for name, one in (("before", self.before), ("after", self.after))
+        }
+
+    def to_text(self) -> str:
+        """Return a table, scores in percent."""
+        names = list(self.before.evaluation.report.main_scores)
+        unit = self.before.evaluation.unit
+        rows = [
+            [one.weights, one.size / 1e6, one.speed, *(100 * one.evaluation.report.main_scores[name] for name in names)]
+            for one in (self.before, self.after)
+        ]
+        title = [f"{self.before.evaluation.name} ({unit})", "MB", f"{unit}/s on one core", *names]
+        return render.table(rows, title)
+
+
+def compare(before: Bundle, after: Bundle, corpus: Corpus, name: str) -> Comparison:
+    """Score two forms of a model on labelled data, and time them turn by turn.
+
+    Parameters
+    ----------
+    before, after : Bundle
+        The model, and the smaller one.
+    corpus : Corpus
+        Labelled.
+    name : str
+        What to call it.
+    """
+    bundles = (before, after)
+    predictors = [Predictor.from_bundle(bundle, threads=1) for bundle in bundles]
+    evaluations = [evaluate_corpus(predictor, corpus, None, name=name) for predictor in predictors]
+    seconds: list[list[float]] = [[], []]
+    for _ in range(ROUNDS):
+        for predictor, taken in zip(predictors, seconds, strict=True):
+            start = time.perf_counter()
+            predictor.predict(corpus)
+            taken.append(time.perf_counter() - start)
+    tokens = sum(map(len, corpus))
+    found = [
+        Candidate(
+            bundle.manifest.get("weights", "float32"),
+            sum(map(len, bundle.files.values())),
+            tokens / statistics.median(taken),
+            evaluation,
+        )
+        for bundle, taken, evaluation in zip(bundles, seconds, evaluations, strict=True)
+    ]
+    for predictor in predictors:
+        predictor.close()
+    return Comparison(*found)
