@@ -18,10 +18,12 @@ from typer.testing import CliRunner
 import seqtag
 from seqtag import datasets
 from seqtag.cli import app
+from seqtag.cli._predict import Output
 from seqtag.cli._start import set_threads
 from seqtag.cli._streams import arriving_lines, open_output, wants_color
 from seqtag.config import json_schema, parse_config
 from seqtag.data.readers import READERS
+from seqtag.documents.writers import FORMATS
 from seqtag.errors import DataError
 
 ROOT = Path(seqtag.__file__).parents[1]
@@ -70,6 +72,10 @@ def test_help_has_examples_that_exist(arguments):
 def test_the_help_of_evaluate_names_every_format_that_has_labels():
     shown = " ".join(call("evaluate", "--help").stdout.split())
     assert f"({', '.join(name for name in READERS if name != 'lines')})" in shown
+
+
+def test_predict_offers_every_format_that_documents_are_written_in():
+    assert [output.value for output in Output] == list(FORMATS)
 
 
 def test_help_is_quick_since_nothing_heavy_is_imported():
@@ -142,14 +148,14 @@ WRONG = [
     (["train", "c.yaml", "--units", "3"], 2, "No such option"),
     (["trian", "c.yaml"], 2, "No such command 'trian'"),
     (["evaluate", "full", "--split", "tset"], 2, "'tset' is not one of"),
-    (["predict", "full"], 2, "give a file, - for standard input, or --text once or more often."),
+    (["predict", "full"], 2, "give files, - for standard input, or --text once or more often."),
     (["evaluate", "full", "--format", "csv"], 2, "--format and --set say how to read a file; name it with --data."),
     (["evaluate", "full", "--set", "text=text"], 2, "--format and --set say how to read a file; name it with --data."),
     (["evaluate", "full", "--data", "x", "--set", "text"], 2, "error: --set text: must be written key=value"),
     (["check", "c.yaml", "--set", "task=classify"], 2, "task must be one of tagging, classification; got 'classify'. Did you mean 'classification'?\n"),
     (["check", "c.yaml", "--set", "model.pooling=max"], 2, "model.pooling is unknown. It belongs to task: classification.\n"),
     (["check", "c.yaml", "--set", "model.encoders=[frames]"], 2, "error: encoder 'frames' reads numbers, and these sequences have tokens."),
-    (["predict", "full", "a.txt", "--text", "a"], 2, "give a file, - for standard input, or --text once or more often."),
+    (["predict", "full", "a.txt", "--text", "a"], 2, "give files, - for standard input, or --text once or more often."),
 ]  # fmt: skip
 
 
@@ -394,10 +400,10 @@ def test_predict_can_use_another_tokenizer(run):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("gone.txt", None, "gone.txt: the file cannot be read"),
-        ("bad.txt", b"fine\nno \xff\n", "bad.txt:2: expected text in UTF-8; got the byte 0xFF"),
-        ("cut.gz", gzip.compress(b"x" * 99, mtime=0)[:20], "cut.gz cannot be read to its end"),
-        ("odd.gz", b"plain", "odd.gz cannot be read to its end"),
+        ("gone.txt", None, "gone.txt: there is no such file"),
+        ("bad.txt", b"fine\nno \xff\n", "bad.txt:2: expected text in utf-8; got the byte 0xFF"),
+        ("cut.gz", gzip.compress(b"x" * 99, mtime=0)[:20], "cut.gz: the gzip archive is cut off or broken"),
+        ("odd.gz", b"plain", "odd.gz: expected a gzip archive; got one that begins with"),
     ],
 )
 def test_predict_refuses_what_it_cannot_read(run, tmp_path, name, content, message):
@@ -411,11 +417,121 @@ def test_predict_refuses_what_it_cannot_read(run, tmp_path, name, content, messa
 
 
 @pytest.mark.slow
+def test_predict_answers_for_many_files(run, tmp_path):
+    (tmp_path / "a.txt").write_text("mr baba baca ltd\n\n")
+    (tmp_path / "b.txt.gz").write_bytes(gzip.compress(b"baba\n"))
+    shown = call("predict", run, tmp_path / "a.txt", tmp_path / "b.txt.gz", "--format", "csv", "--no-probabilities")
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    rows = [line.split(",") for line in shown.stdout.splitlines()]
+    assert rows[0] == ["file", "sequence", "position", "token", "label"]
+    assert [row[1:4] for row in rows[1:]] == [
+        ["1", "1", "mr"],
+        ["1", "2", "baba"],
+        ["1", "3", "baca"],
+        ["1", "4", "ltd"],
+        ["1", "1", "baba"],
+    ]
+    out = tmp_path / "tags.csv"
+    done = call("predict", run, tmp_path / "*.txt*", "--out", out, "--no-probabilities", "--jobs", "2")
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "")
+    assert out.read_text() == shown.stdout
+    records = call("predict", run, tmp_path / "*.txt*", "--format", "jsonl", "--probabilities").stdout.splitlines()
+    assert [json.loads(record)["sequence"] for record in records] == [1, 2, 1]
+    assert json.loads(records[0])["probabilities"][0] > 0.5
+
+
+@pytest.mark.slow
+def test_a_broken_line_is_named_and_what_was_done_is_kept(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("seqtag.documents.files.PIECE", 10)
+    monkeypatch.setattr("seqtag.flow.CHUNK", 4)
+    good = '{"text": "mr baba ltd"}\n' * 8
+    (tmp_path / "a.jsonl").write_text(good + "{")
+    command = ("predict", run, tmp_path / "a.jsonl", "--output", tmp_path / "tags.txt")
+    result = call(*command)
+    assert result.exit_code == 1
+    assert "8 sequences are kept; the same command with --resume goes on with them.\n" in result.stderr
+    assert "a.jsonl:9: expected one JSON object on the line" in result.stderr.splitlines()[-1]
+    again = call(*command)
+    assert (again.exit_code, "Go on with it by --resume" in again.stderr) == (2, True)
+    (tmp_path / "a.jsonl").write_text(good + '{"text": "baba"}')
+    done = call(*command, "--resume")
+    assert (done.exit_code, done.stderr) == (0, "going on after 8 sequences\n")
+    assert len((tmp_path / "tags.txt").read_text().splitlines()) == 9
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "tags.txt"]
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_predicting_with_what_is_kept(run, tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("seqtag.documents.files.PIECE", 10)
+    monkeypatch.setattr("seqtag.flow.CHUNK", 4)
+    monkeypatch.setattr("seqtag.documents.journal.Journal.finish", interrupted)
+    (tmp_path / "a.txt").write_text("mr baba ltd\n" * 8)
+    result = call("predict", run, tmp_path / "a.txt", "--output", tmp_path / "tags.txt")
+    assert result.exit_code == 130
+    assert result.stderr.splitlines() == [
+        "8 sequences are kept; the same command with --resume goes on with them.",
+        "interrupted",
+    ]
+
+
+@pytest.mark.slow
+def test_a_terminal_sees_how_far_it_is(run, tmp_path, monkeypatch):
+    from seqtag.cli._progress import shown_progress
+    from seqtag.documents import Reached
+
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    with shown_progress(True) as show:
+        assert show is None
+    with shown_progress(False) as show:
+        show(Reached(10, 100, 0.25))
+        show(Reached(20, 200, 0.5))
+    assert "50%" in screen.getvalue() and "20 sequences" in screen.getvalue()
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    with shown_progress(False) as show:
+        assert show is None
+
+
+STREAMS = [
+    (["-", "--resume"], 2, "error: --resume is for files; got a stream such as -"),
+    (["--text", "a", "--jobs", "2"], 2, "error: --jobs is for files; got --text.\n"),
+    (["-", "train.conll"], 2, "error: standard input (-) must be the only input"),
+    (["train.conll", "--resume"], 2, "error: --resume goes on with a file of answers: name it with --output.\n"),
+    (["-", "--format", "parquet"], 2, "error: --format parquet is written to a file"),
+    (["-", "--format", "text", "--probabilities"], 2, "error: --format text has no place for probabilities"),
+    (["train.conll", "--set", "tokn=1"], 2, "Did you mean 'token'?"),
+    (["train.conll", "--jobs", "0"], 2, "error: n_jobs must be a whole number from 1 on"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("arguments", "code", "message"), STREAMS, ids=[" ".join(case[0]) for case in STREAMS])
+def test_what_does_not_go_together_is_refused(run, arguments, code, message):
+    result = call("predict", run, *arguments, text="a\n")
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert message in result.stderr
+
+
+@pytest.mark.slow
+def test_a_stream_is_written_to_a_file_in_any_format(run, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+    assert call("predict", run, "-", "--output", tmp_path / "t.parquet", text="mr baba\nltd\n").exit_code == 0
+    assert parquet.read_table(tmp_path / "t.parquet")["token"].to_pylist() == ["mr", "baba", "ltd"]
+    assert call("predict", run, "--text", "mr", "--text", "ltd", "--output", tmp_path / "t.csv.gz").exit_code == 0
+    rows = gzip.decompress((tmp_path / "t.csv.gz").read_bytes()).decode().splitlines()
+    assert [row.split(",")[:4] for row in rows[1:]] == [["", "1", "1", "mr"], ["", "2", "1", "ltd"]]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["t.csv.gz", "t.parquet"]
+
+
+@pytest.mark.slow
 def test_predict_needs_neither_keras_nor_scikit_learn(run):
     code = (
         "import sys; sys.argv = ['seqtag', 'predict', 'runs/names', '--text', 'mr baba']\n"
         "from seqtag.cli import main\ntry: main()\nexcept SystemExit: pass\n"
-        "heavy = ('tensorflow', 'keras', 'sklearn', 'pandas', 'yaml')\n"
+        "heavy = ('tensorflow', 'keras', 'sklearn', 'pandas', 'yaml', 'pyarrow', 'rich')\n"
         "print([name for name in heavy if name in sys.modules], file=sys.stderr)"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -216,7 +216,7 @@ def test_predicting_classes_needs_neither_keras_nor_scikit_learn(run):
     code = (
         "import sys; sys.argv = ['seqtag', 'predict', 'runs/kinds', '--text', 'mr baba']\n"
         "from seqtag.cli import main\ntry: main()\nexcept SystemExit: pass\n"
-        "heavy = ('tensorflow', 'keras', 'sklearn', 'pandas', 'yaml')\n"
+        "heavy = ('tensorflow', 'keras', 'sklearn', 'pandas', 'yaml', 'pyarrow', 'rich')\n"
         "print([name for name in heavy if name in sys.modules], file=sys.stderr)"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -352,7 +352,7 @@ def test_numbers_are_trained_from_archives_and_evaluated(here, tmp_path):
 # --- what is refused --------------------------------------------------------------------------------------------
 
 WRONG = [
-    (["predict", "runs/several", "--text", "a", "--format", "conll"], 2, "error: --format conll writes a label for each token, and this model gives one for each whole sequence; choose text or jsonl.\n"),
+    (["predict", "runs/several", "--text", "a", "--format", "conll"], 2, "error: --format conll writes a label for each token, and this model gives one for each whole sequence; choose text or jsonl or csv or parquet.\n"),
     (["predict", "runs/signals", "--text", "a"], 2, 'error: this model reads numbers: give it an .npz file, or lines as {"frames": [[0.1, 0.2], ...]}; got --text.\n'),
     (["predict", "runs/signals", "-"], 1, "error: -:1: expected a sequence of numbers as {\"frames\": [[0.1, 0.2], ...]}; got 'a b'. This model reads numbers.\n"),
     (["predict", "runs/signals", "train.csv"], 1, "error: train.csv:1: expected a sequence of numbers as"),

@@ -6,7 +6,6 @@ one of usage or configuration with 2. What is heavy is imported inside the comma
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
 import sys
@@ -19,17 +18,10 @@ import typer
 import typer.core
 
 import seqtag
+from seqtag.cli import _predict
 from seqtag.cli._start import log_to_stderr, set_threads, start_keras, tell
-from seqtag.cli._streams import open_output, wants_color
+from seqtag.cli._streams import open_output
 from seqtag.errors import ConfigError, DataError, SeqtagError
-
-
-class Output(StrEnum):
-    """How predictions are written."""
-
-    text = "text"
-    jsonl = "jsonl"
-    conll = "conll"
 
 
 class Split(StrEnum):
@@ -38,6 +30,13 @@ class Split(StrEnum):
     train = "train"
     dev = "dev"
     test = "test"
+
+
+class Smaller(StrEnum):
+    """How a smaller model keeps its weights."""
+
+    int8 = "int8"
+    float16 = "float16"
 
 
 class Mode(StrEnum):
@@ -231,52 +230,52 @@ def evaluate(
         'seqtag predict runs/ewt_pos --text "Ada moved to Paris in May ."',
         "seqtag predict runs/digits images.npz",
         "cat notes.txt | seqtag predict runs/ner - --format jsonl > tags.jsonl",
+        "seqtag predict runs/ner 'corpus/*.txt.gz' --output tags.parquet --jobs 4",
+        "seqtag predict runs/ner 'corpus/*.txt.gz' --output tags.parquet --jobs 4 --resume",
+        "seqtag predict runs/trec asked.csv --set text=question --output kinds.csv",
     )
 )
 def predict(
     run: Run,
-    file: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="FILE|-",
-            help="Text with a sentence a line, or an .npz or .jsonl file, plain or .gz; - is standard input.",
-        ),
-    ] = None,
-    text: Annotated[
-        list[str] | None, typer.Option(metavar="SENTENCE", help="A sentence; may be given several times.")
-    ] = None,
-    format: Annotated[Output, typer.Option(help="How to write what was found.")] = Output.text,
-    tokenizer: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="What cuts a line into tokens (whitespace, words, characters), instead of the model's own.",
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="File to write to; it is there when it is complete.")
-    ] = None,
+    files: _predict.Inputs = None,
+    text: _predict.Sentences = None,
+    format: _predict.OutputFormat = None,
+    output: _predict.OutputFile = None,
+    probabilities: _predict.Probabilities = None,
+    input_format: _predict.InputFormat = None,
+    set_: _predict.ReaderSets = None,
+    tokenizer: _predict.Tokenizer = None,
+    resume: _predict.Resume = False,
+    jobs: _predict.Jobs = 1,
+    threads: _predict.Threads = None,
+    quiet: _predict.Quiet = False,
 ) -> None:
-    """Label sentences, a file's lines or standard input.
+    """Label sentences, the sequences of files, or standard input.
 
     A tagger marks what it finds. A classifier writes label, probability and text, a tab between them. Sequences of
-    numbers come from an .npz file, or each on a line as {"frames": [[0.1, 0.2], ...]}, where null is a missing value; a
-    tagger writes the label of each frame.
+    numbers come from .npz files, or each on a line as {"frames": [[0.1, 0.2], ...]}, where null is a missing value; a
+    tagger writes the label of each frame. More about files: docs/files.md.
     """
-    from seqtag.cli._answers import writer_of
-    from seqtag.cli._inputs import sequences_of
-    from seqtag.predictor import Predictor
+    from seqtag.cli._answers import Task, answer_files, answer_files_on_screen, answer_stream
+    from seqtag.cli._inputs import is_stream
 
-    if (file is None) == (not text):
-        raise typer.BadParameter("give a file, - for standard input, or --text once or more often.")
-    with contextlib.ExitStack() as stack:
-        predictor = stack.enter_context(Predictor.load(run))
-        written = writer_of(predictor, format.value)
-        blocks = stack.enter_context(sequences_of(predictor, file, text or (), tokenizer))
-        out = stack.enter_context(open_output(output))
-        for block in blocks:
-            out.writelines(written(predictor, block, wants_color(out)))
-            out.flush()
+    if bool(files) == bool(text):
+        raise typer.BadParameter("give files, - for standard input, or --text once or more often.")
+    options: dict[str, Any] = {}
+    if set_:
+        from seqtag.config import parse_options
+
+        options = parse_options(set_)
+    task = Task(
+        run, tuple(files or ()), tuple(text or ()), None if format is None else format.value, output, probabilities,
+        input_format, options, tokenizer, resume, jobs, threads, quiet,
+    )  # fmt: skip
+    if text or is_stream(task.files):
+        answer_stream(task)
+    elif output is None:
+        answer_files_on_screen(task)
+    else:
+        answer_files(task)
 
 
 @app.command(
@@ -315,9 +314,9 @@ def trace(
         check_suffix(output)
     with (
         Predictor.load(run) as predictor,
-        sequences_of(predictor, file, [] if text is None else [text], None) as blocks,
+        sequences_of(predictor, file, text) as sequences,
     ):
-        chosen = list(itertools.islice(itertools.chain.from_iterable(blocks), number - 1, number))
+        chosen = list(itertools.islice(sequences, number - 1, number))
         if not chosen:
             name = "standard input" if file == "-" else file or "--text"
             raise DataError(f"{name} must hold a sequence number {number}; it has fewer.")
@@ -327,6 +326,80 @@ def trace(
         return
     with open_output(None) as out:
         out.write(found.to_json())
+
+
+@app.command(
+    name="export",
+    epilog=examples(
+        "seqtag export runs/ner --format onnx --output exported/ner",
+        "seqtag export runs/ner --format bundle --set weights=int8 --output runs/ner-small",
+        "seqtag export runs/ner --format saved_model --set version=2 --output models/ner",
+    ),
+)
+def export_(
+    run: Run,
+    format: Annotated[
+        str, typer.Option(metavar="NAME", help="onnx, saved_model, litert, keras or bundle (smaller weights).")
+    ],
+    output: Annotated[Path, typer.Option(metavar="DIR", help="The folder to write.")],
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="OPTION=VALUE", help="An option of that format: weights=int8.")
+    ] = None,
+) -> None:
+    """Write a trained model in a form that runs elsewhere, or in less space.
+
+    What each form holds, and its options: docs/export.md.
+    """
+    from seqtag.config import parse_options
+    from seqtag.export.formats import export
+
+    place = export(run, format, output, parse_options(set_ or ()))
+    show(str(place))
+
+
+@app.command(
+    epilog=examples(
+        "seqtag quantize runs/ewt_pos --output runs/ewt_pos-small",
+        "seqtag quantize runs/ner --output runs/ner-small --data more.conll --max-loss 0.5",
+    )
+)
+def quantize(
+    run: Run,
+    output: Annotated[Path, typer.Option(metavar="DIR", help="The folder of the smaller model.")],
+    weights: Annotated[Smaller, typer.Option(help="How to keep the weights.")] = Smaller.int8,
+    split: Annotated[Split, typer.Option(help="The part of the model's own data to score both on.")] = Split.dev,
+    data: Annotated[Path | None, typer.Option(metavar="FILE", help="Another labelled file instead.")] = None,
+    format: Annotated[
+        str | None, typer.Option(metavar="NAME", help="That file's format, if not the model's own files'.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="OPTION=VALUE", help="An option of that format: text=review.")
+    ] = None,
+    max_loss: Annotated[
+        float, typer.Option(metavar="POINTS", min=0, help="How many points (percent) of the score may be lost.")
+    ] = 0.1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
+) -> None:
+    """Write a smaller, faster model that only answers, if it scores as well.
+
+    Both are scored on the same data and timed side by side; the smaller one is kept if it loses little.
+    """
+    from seqtag import experiment
+    from seqtag.config import parse_options
+
+    if data is None and (format or set_):
+        raise typer.BadParameter("--format and --set say how to read a file; name it with --data.")
+    found = experiment.quantize(
+        run,
+        output,
+        weights=weights.value,
+        split=split.value,
+        data=data,
+        format=format,
+        options=parse_options(set_ or ()),
+        max_loss=max_loss / 100,
+    )
+    show(json.dumps(found.to_dict(), ensure_ascii=False, indent=1) if as_json else found.to_text())
 
 
 @app.command(epilog=examples("seqtag check configs/conll2000.yaml --set data.dev=0.2"))

@@ -9,7 +9,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from seqtag.training.devices import THREADS, usable_cores
+from seqtag.machine import usable_cores
+from seqtag.training.devices import THREADS
 
 _FILTER = """
 import signal, sys

@@ -8,7 +8,7 @@ import io
 import os
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -90,6 +90,46 @@ def open_output(path: Path | None) -> Iterator[TextIO]:
         raise DataError(f"{path} cannot be written: {error.strerror}.") from error
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def open_answers(path: Path | None, finish: Callable[[Path, Path], None] | None) -> Iterator[Callable[[bytes], object]]:
+    """Open standard output, or a file that takes its name when all is written, for pieces of answers.
+
+    Parameters
+    ----------
+    path : Path, optional
+        The file; without it standard output, which shows each piece at once.
+    finish : callable, optional
+        What makes the file of the pieces, called with their path and that of the file.
+
+    Yields
+    ------
+    callable
+        Takes a piece.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be written.
+    """
+    if path is None:
+        with open_output(None) as out:
+            yield lambda piece: (out.write(piece.decode("utf-8")), out.flush())
+        return
+    part, made = (path.with_name(f".{path.name}.{os.getpid()}.{kind}") for kind in ("part", "made"))
+    try:
+        with part.open("wb") as file:
+            yield file.write
+        if finish is not None:
+            finish(part, made)
+            made.replace(part)
+        part.replace(path)
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror}.") from error
+    finally:
+        part.unlink(missing_ok=True)
+        made.unlink(missing_ok=True)
 
 
 def wants_color(stream: TextIO) -> bool:

@@ -1,0 +1,60 @@
+"""The options of `seqtag predict`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Output(StrEnum):
+    """How predictions are written."""
+
+    text = "text"
+    jsonl = "jsonl"
+    conll = "conll"
+    csv = "csv"
+    parquet = "parquet"
+
+
+Inputs = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="FILE...|-",
+        help="Text with a sentence a line, .jsonl, .conll, .conllu, .csv or .npz files, plain or .gz, or patterns; "
+        "- is standard input.",
+    ),
+]
+Sentences = Annotated[
+    list[str] | None, typer.Option(metavar="SENTENCE", help="A sentence; may be given several times.")
+]
+OutputFormat = Annotated[
+    Output | None, typer.Option(help="How to write what was found, if --output's suffix does not tell.")
+]
+OutputFile = Annotated[
+    Path | None,
+    typer.Option("--output", "--out", metavar="FILE", help="File to write to; it is there when it is complete."),
+]
+Probabilities = Annotated[
+    bool | None,
+    typer.Option(help="How probable each label is: in jsonl if asked for, in csv and parquet if not refused."),
+]
+InputFormat = Annotated[
+    str | None, typer.Option(metavar="NAME", help="The files' format, if their suffixes do not tell.")
+]
+ReaderSets = Annotated[
+    list[str] | None, typer.Option("--set", metavar="OPTION=VALUE", help="An option of their format: text=review.")
+]
+Tokenizer = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="What cuts a line into tokens (whitespace, words, characters), instead of the model's own.",
+    ),
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on where an earlier run of this command was interrupted.")]
+Jobs = Annotated[int, typer.Option(metavar="N", help="Processes that compute; -1 is one a core.")]
+Threads = Annotated[int | None, typer.Option(metavar="N", min=1, help="Batches computed side by side in one process.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
