@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,14 +107,16 @@ FLOOR = Contestant("gemm", "seqtag", "float32 matrix products")
 PARTS = Contestant("parts", "seqtag", "the parts of a step", one_core=True)
 
 
-def interpreters(given: list[str], names: list[str]) -> dict[str, str]:
+def interpreters(
+    given: list[str], names: list[str], contestants: Mapping[str, Any] = CONTESTANTS, option: str = "--python"
+) -> dict[str, str]:
     """Return each contestant's interpreter: its own, this one, or the one for what is not installed here."""
     own = dict(pair.split("=", 1) for pair in given if "=" in pair)
-    if unknown := sorted(set(own) - set(CONTESTANTS)):
-        sys.exit(f"--python NAME=PATH takes names of {', '.join(CONTESTANTS)}; got {', '.join(unknown)}")
+    if unknown := sorted(set(own) - set(contestants)):
+        sys.exit(f"{option} NAME=PATH takes names of {', '.join(contestants)}; got {', '.join(unknown)}")
     fallback = next((path for path in given if "=" not in path), sys.executable)
     here = probe(sys.executable)
-    return {name: own.get(name, sys.executable if CONTESTANTS[name].package in here else fallback) for name in names}
+    return {name: own.get(name, sys.executable if contestants[name].package in here else fallback) for name in names}
 
 
 def probe(python: str) -> dict[str, str]:

@@ -17,20 +17,27 @@ BATCH, WIDTH, UNITS, RATE, CLIP = 32, 100, 200, 1e-3, 5.0
 
 
 def run(job: Job) -> Result:
+    import torch
+
+    torch.set_num_threads(len(job.cores))
+    corpus = job.load_corpus()
+    words, tags = corpus["train"]
+    meter = Meter(job.warmup_steps, job.seconds)
+    tagger = trained(words, tags, meter, job.seed)
+    return meter.result() | {"predicted": predict(tagger, corpus["dev"][0], writes_spans(tags))}
+
+
+def trained(words: Sentences, tags: Sentences, meter: Meter, seed: int) -> Any:
+    """Train until the meter says that the time is over, and return the tagger."""
     import flair
     import torch
 
     flair.logger.setLevel("ERROR")
-    torch.set_num_threads(len(job.cores))
-    flair.set_seed(job.seed)
-    corpus = job.load_corpus()
-    words, tags = corpus["train"]
-    spans = writes_spans(tags)
-    sentences = labelled(words, tags, spans)
+    flair.set_seed(seed)
+    sentences = labelled(words, tags, writes_spans(tags))
     tagger = build(sentences, words)
     optimizer = torch.optim.Adam(tagger.parameters(), RATE)
-    meter = Meter(job.warmup_steps, job.seconds)
-    for places in shuffled(len(sentences), BATCH, random.Random(job.seed)):
+    for places in shuffled(len(sentences), BATCH, random.Random(seed)):
         tagger.train()
         batch = [sentences[i] for i in places]
         optimizer.zero_grad()
@@ -43,7 +50,7 @@ def run(job: Job) -> Result:
             sentence.clear_embeddings()
         if meter.step(sum(map(len, batch)), float(loss.detach())):
             break
-    return meter.result() | {"predicted": predict(tagger, corpus["dev"][0], spans)}
+    return tagger
 
 
 def labelled(words: Sentences, tags: Sentences, spans: bool) -> list[Any]:

@@ -61,8 +61,8 @@ def predict(model: Any, encoded: Any) -> list[list[int]]:
     import numpy as np
 
     from seqtag.backends import KerasBackend
+    from seqtag.computing import run_batches
     from seqtag.decoders import TagDecoder
-    from seqtag.predictor import run_batches
 
     scores = [np.asarray(score, np.float32) for score in model.head.scores()]
     decoder = TagDecoder(tuple(encoded.labels), "none", *scores)

@@ -13,33 +13,38 @@ from peers.protocol import Job, Meter, Result, Sentences, main, spans_of, tags_o
 
 def run(job: Job) -> Result:
     import spacy
+
+    corpus = job.load_corpus()
+    words, tags = corpus["train"]
+    meter = Meter(job.warmup_steps, job.seconds)
+    nlp = trained(words, tags, meter, job.seed)
+    predicted = predict(nlp, corpus["dev"][0], writes_spans(tags))
+    return meter.result() | {"predicted": predicted, "spacy": spacy.__version__}
+
+
+def trained(words: Sentences, tags: Sentences, meter: Meter, seed: int) -> Any:
+    """Train until the meter says that the time is over, and return the pipeline."""
     from spacy import util
     from spacy.cli.init_config import init_config
     from spacy.schemas import ConfigSchemaTraining
     from spacy.util import registry
 
-    util.fix_random_seed(job.seed)
-    corpus = job.load_corpus()
-    words, tags = corpus["train"]
+    util.fix_random_seed(seed)
     spans = writes_spans(tags)
     config = init_config(lang="en", pipeline=["ner" if spans else "tagger"], optimize="efficiency", gpu=False)
     nlp = util.load_model_from_config(config.interpolate(), auto_fill=True)
     training = registry.resolve(nlp.config.interpolate()["training"], schema=ConfigSchemaTraining)
     examples = labelled(nlp, words, tags, spans)
     nlp.initialize(lambda: examples)
-    meter = Meter(job.warmup_steps, job.seconds)
-    rng = random.Random(job.seed)
-    over = False
-    while not over:
+    rng = random.Random(seed)
+    while True:
         rng.shuffle(examples)
         for batch in training["batcher"](examples):
             losses: dict[str, Any] = {}
             nlp.update(batch, sgd=training["optimizer"], drop=training["dropout"], losses=losses)
             n_tokens = sum(len(example.reference) for example in batch)
-            over = meter.step(n_tokens, float(sum(losses.values())) / n_tokens)
-            if over:
-                break
-    return meter.result() | {"predicted": predict(nlp, corpus["dev"][0], spans), "spacy": spacy.__version__}
+            if meter.step(n_tokens, float(sum(losses.values())) / n_tokens):
+                return nlp
 
 
 def labelled(nlp: Any, words: Sentences, tags: Sentences, spans: bool) -> list[Any]:
@@ -60,11 +65,14 @@ def predict(nlp: Any, words: Sentences, spans: bool) -> Sentences:
     """Return the tags of each sentence."""
     from spacy.tokens import Doc
 
-    found = []
-    for doc in nlp.pipe(Doc(nlp.vocab, words=row) for row in words):
-        own = [(entity.start, entity.end, entity.label_) for entity in doc.ents]
-        found.append(tags_of(own, len(doc)) if spans else [token.tag_ for token in doc])
-    return found
+    return [tags_in(doc, spans) for doc in nlp.pipe(Doc(nlp.vocab, words=row) for row in words)]
+
+
+def tags_in(doc: Any, spans: bool) -> list[str]:
+    """Return the tags that were found in a text."""
+    if not spans:
+        return [token.tag_ for token in doc]
+    return tags_of([(entity.start, entity.end, entity.label_) for entity in doc.ents], len(doc))
 
 
 if __name__ == "__main__":
