@@ -1,6 +1,7 @@
 """Fitted encoders: what is learned, what comes out, what is refused."""
 
 import json
+import re
 from collections import Counter
 
 import numpy as np
@@ -142,8 +143,13 @@ def test_a_column_is_read_in_place_of_the_token():
 
 
 def test_any_name_of_a_column_will_do():
-    (column,) = fit_encoders([{"column": "a/b c"}], [Sequence(("x",), columns={"a/b c": ("y",)})])
-    assert (column.column, column.spec.name) == ("a/b c", "column_a_b c")
+    names = ["a/b c", "a.b-c_1", "품사", "급수"]
+    sequence = Sequence(("x",), columns=dict.fromkeys(names, ("y",)))
+    features = fit_encoders([{"column": name} for name in names], [sequence])
+    assert [feature.column for feature in features] == names
+    found = [feature.spec.name for feature in features]
+    assert found[1] == "column_a.b-c_1" and len(set(found)) == len(names)
+    assert all(re.fullmatch("[A-Za-z0-9_.-]+", name) for name in found)  # what TensorFlow admits as a layer's name
 
 
 def test_a_missing_column_is_named_with_its_line():

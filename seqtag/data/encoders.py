@@ -8,6 +8,8 @@ token or frame (``level="token"``). The network sees `FeatureSpec` only.
 from __future__ import annotations
 
 import inspect
+import re
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -285,7 +287,9 @@ def parse_choice(choice: Any) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
 
 
 def _plain(name: str) -> str:
-    return name.replace("/", "_")  # Keras has no slash in a name
+    """Return a name that TensorFlow admits for a layer; what had to be changed is told apart by a checksum."""
+    plain = re.sub(r"[^A-Za-z0-9_.-]", "_", name)
+    return plain if plain == name else f"{plain}_{zlib.crc32(name.encode('utf-8', 'surrogatepass')):08x}"
 
 
 def _count(lookup: Lookup, tokens: Counter[str]) -> Counter[str]:
