@@ -209,7 +209,7 @@ def test_vectors_are_read_beside_tokens_and_beside_frames(standardize):
     for rest in ({"tokens": ("a", "b")}, {"frames": TABLE[:, :1]}):
         sequences = [Sequence(**rest, vectors={"a/b": [[1.0, 2.0], [3.0, 2.0]]})]
         feature = fit({"vectors": "a/b", "standardize": standardize}, sequences)
-        assert (feature.spec.name, feature.spec.width, feature.vectors) == ("vectors_a_b", 2, "a/b")
+        assert (feature.spec.width, feature.vectors) == (2, "a/b") and feature.spec.name.startswith("vectors_a_b")
         expected = [[-1, 0], [1, 0]] if standardize else [[1, 2], [3, 2]]
         np.testing.assert_array_equal(feature.encode_places(sequences[0]), expected)
     assert fit({"vectors": "a/b"}, sequences).scaler == Scaler((0.0, 0.0), (1.0, 1.0))
