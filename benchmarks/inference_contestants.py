@@ -58,6 +58,9 @@ CONTESTANTS = {
     "keras-layers": Contestant(
         "keras_answers", "seqtag", "the network from `keras.layers`, `predict`", "float32", {"by": "layers"}
     ),
+    "keras-padded": Contestant(
+        "keras_answers", "seqtag", "the same, padded to 100 as in tutorials, `predict`", "float32", {"by": "padded"}
+    ),
     "tf-function": Contestant(
         "keras_answers", "seqtag", "the same model, a traced `tf.function`", "float32", {"by": "function"}, True
     ),

@@ -34,6 +34,7 @@ class Target:
 BULK = (
     Target(("keras-predict",), "`keras.Model.predict` of the same model", 10, 10),
     Target(("keras-layers",), "`keras.Model.predict` of the network from `keras.layers`", 10, 10),
+    Target(("keras-padded",), "`keras.Model.predict` as tutorials call it, padded to 100", 10, 10),
     Target(TORCH, "the torch twin", 1.8, 1.8),
     Target(("spacy",), "spaCy", 8, 8),
     Target(("flair",), "flair", 12, 12),
@@ -43,6 +44,7 @@ BULK = (
 ALONE = (
     Target(("keras-predict",), "`keras.Model.predict` of the same model", 80, 150),
     Target(("keras-layers",), "`keras.Model.predict` of the network from `keras.layers`", 80, 150),
+    Target(("keras-padded",), "`keras.Model.predict` as tutorials call it, padded to 100", 80, 150),
     Target(("crfsuite",), "crfsuite", None, 2),
     Target(TORCH, "the torch twin", None, None),
     Target(("tf-function",), "a traced `tf.function`", None, None),

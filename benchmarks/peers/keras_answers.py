@@ -2,7 +2,8 @@
 
 ``predict`` gets each batch as a dataset, since the arrays of one have different first axes. ``function`` is the same
 model behind one `tf.function` with every varying axis open. ``layers`` is the network of `peers.keras_network` with the
-same weights, everything a place, whose rectangular arrays ``predict`` takes as they are.
+same weights, everything a place, whose rectangular arrays ``predict`` takes as they are. ``padded`` is that network as
+tutorials call it: everything padded to 100 places, in ``predict``'s own batches.
 """
 
 from __future__ import annotations
@@ -11,17 +12,21 @@ from types import SimpleNamespace
 from typing import Any
 
 from peers.answering import Answering, Job, main
+import numpy as np
 from peers.batched import LIMITS, Batched, Compute, Reading
+from peers.keras_network import by_place
+
+from seqtag.data.batching import Limits
 
 BATCH = 64  # of `predict` over a large array
+PADDED = 100  # places, where everything is padded to one length
+EVERYTHING = (Limits(10**9, 10**9),)  # one call for all sentences
 
 
 def open_model(job: Job) -> Answering:
-    from seqtag.data.batching import Limits
-
     reading = Reading(job.model)
-    whole = (Limits(10**9, 10**9),) if job.options["by"] == "layers" else ()
-    return Batched(reading, COMPUTES[job.options["by"]](job.model, reading), candidates=LIMITS + whole).answering()
+    candidates = CANDIDATES.get(job.options["by"], LIMITS)
+    return Batched(reading, COMPUTES[job.options["by"]](job.model, reading), candidates=candidates).answering()
 
 
 def through_predict(path: str, reading: Reading) -> Compute:
@@ -54,7 +59,32 @@ def through_function(path: str, reading: Reading) -> Compute:
 
 def through_layers(path: str, reading: Reading) -> Compute:
     """Compute by `keras.Model.predict` of the network from `keras.layers`, with the weights of seqtag's."""
-    from peers.keras_network import build, by_place
+    model = _from_layers(reading)
+
+    def compute(inputs: dict[str, Any]) -> Any:
+        return model.predict(by_place(inputs), batch_size=BATCH, verbose=0)
+
+    return compute
+
+
+def through_padding(path: str, reading: Reading) -> Compute:
+    """Compute as `through_layers`, with all arrays padded to 100 places (or the longest) and the default batch size."""
+    model = _from_layers(reading)
+
+    def compute(inputs: dict[str, Any]) -> Any:
+        placed = by_place(inputs)
+        time = placed["words"].shape[1]
+        more = {name: [(0, 0), (0, max(0, PADDED - time))] for name in placed if name != "lengths"}
+        for name, axes in more.items():
+            placed[name] = np.pad(placed[name], axes + [(0, 0)] * (placed[name].ndim - 2))
+        return model.predict(placed, verbose=0)[:, :time]
+
+    return compute
+
+
+def _from_layers(reading: Reading) -> Any:
+    """Build the network from `keras.layers` with the weights of seqtag's."""
+    from peers.keras_network import build
 
     specs = {feature.spec.name: feature.spec for feature in reading.features}
     if set(specs) != {"words", "affixes", "chars"}:
@@ -62,11 +92,7 @@ def through_layers(path: str, reading: Reading) -> Compute:
     labels = SimpleNamespace(labels=reading.decoder.labels, allowed=reading.network["allowed"])
     model = build(specs, labels)
     model.set_weights(weights_for(model, reading.weights()))
-
-    def compute(inputs: dict[str, Any]) -> Any:
-        return model.predict(by_place(inputs), batch_size=BATCH, verbose=0)
-
-    return compute
+    return model
 
 
 def weights_for(model: Any, own: dict[str, Any]) -> list[Any]:
@@ -117,7 +143,13 @@ def _model_of(path: str) -> tuple[Any, dict[str, Any]]:
     return model, signature
 
 
-COMPUTES = {"predict": through_predict, "function": through_function, "layers": through_layers}
+COMPUTES = {
+    "predict": through_predict,
+    "function": through_function,
+    "layers": through_layers,
+    "padded": through_padding,
+}
+CANDIDATES = {"layers": LIMITS + EVERYTHING, "padded": EVERYTHING}
 
 if __name__ == "__main__":
     main(open_model)

@@ -78,7 +78,7 @@ class Comparison:
         names = list(self.before.evaluation.report.main_scores)
         unit = self.before.evaluation.unit
         rows = [
-            [one.weights, one.size / 1e6, one.speed, *(100 * one.evaluation.report.main_scores[name] for name in names)]
+            [one.weights, one.size / 1e6, round(one.speed), *(100 * one.evaluation.report.main_scores[name] for name in names)]
             for one in (self.before, self.after)
         ]
         title = [f"{self.before.evaluation.name} ({unit})", "MB", f"{unit}/s on one core", *names]
