@@ -103,6 +103,9 @@ def run(row: str, seed: int, overrides: list[str], dev_only: bool) -> dict[str, 
     }
     if config.task == "classification" and not dev_only:
         result["calibration_error"] = estimator.reliability(corpora["test"]).expected_calibration_error
+    if config.task == "tagging" and not dev_only and estimator.scheme_ != "none":
+        found = estimator.span_confidence(corpora["test"]).reliability()
+        result["calibration_error"] = found.expected_calibration_error
     if row in ANALYZERS and seed == 0:
         result["baseline"] = tfidf({name: texts(corpus) for name, corpus in corpora.items()}, ANALYZERS[row], dev_only)
     return result

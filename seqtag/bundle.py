@@ -3,7 +3,7 @@
 ================  ====================================================================================
 manifest.json     format version, task, parameters, what the network is, sha256 and size of every file
 vocabulary.json   the fitted encoders
-decoder.npz       transitions, start and end scores
+decoder.npz       transitions, start and end scores; a classifier's prior; the temperature
 weights.npz       the Keras weights by name (absent where they were made smaller, see `seqtag.export.quantize`)
 model.onnx        emissions as a graph of native nodes (absent for a network that has no export)
 metrics.json      how training went
@@ -167,6 +167,26 @@ class Bundle:
                 raise BundleError(f"{path / name} is not what was saved (size or sha256 differ). Save the model again.")
             files[name] = data
         return cls(manifest, files)
+
+
+def same_bundle(path: Path, manifest: bytes) -> Bundle:
+    """Read a model again; refuse another one that has taken its place, whose manifest lists other hashes.
+
+    Parameters
+    ----------
+    path : Path
+        The folder that it was read from.
+    manifest : bytes
+        What its manifest was then.
+
+    Raises
+    ------
+    BundleError
+    """
+    bundle = Bundle.read(path)
+    if (path / MANIFEST).read_bytes() != manifest:
+        raise BundleError(f"{path} holds another model than the one that was loaded from there. Load it again.")
+    return bundle
 
 
 def check_replaceable(path: Path) -> None:

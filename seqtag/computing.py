@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from seqtag.backends import Backend
 from seqtag.data.batching import EncodedArrays, bucket
+from seqtag.decoding import restrict
 from seqtag.windows import Windows, emissions_in_windows
 
 Decode = Callable[[np.ndarray, np.ndarray], list[Any]]
@@ -19,7 +20,11 @@ BATCH_SEQUENCES = 64
 
 
 def run_batches(
-    backend: Backend, encoded: EncodedArrays, decode: Decode, windows: Windows | None = None
+    backend: Backend,
+    encoded: EncodedArrays,
+    decode: Decode,
+    windows: Windows | None = None,
+    known: Sequence[np.ndarray] | None = None,
 ) -> Iterator[tuple[int, Any]]:
     """Compute and decode every sequence of an encoded corpus.
 
@@ -34,6 +39,8 @@ def run_batches(
         has several threads, in each of them.
     windows : Windows, optional
         How to read a sequence that is longer than one of them; without it each is read whole.
+    known : sequence of ndarray, optional
+        Of a tagger, the ids of the labels that are known of each sequence, as `seqtag.decoding.restrict` takes them.
 
     Yields
     ------
@@ -41,12 +48,15 @@ def run_batches(
         The sequence's place and what ``decode`` gave for it. Batches are grouped by length.
     """
 
+    def given(group: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        return outputs if known is None else restrict(outputs, [known[i] for i in group])
+
     def answer(group: np.ndarray) -> list[np.ndarray]:
         if windows is not None and encoded.lengths[group[0]] > windows.size:
             alone = encoded.select(group)
-            return decode(emissions_in_windows(backend, alone, windows), alone.lengths)
+            return decode(given(group, emissions_in_windows(backend, alone, windows)), alone.lengths)
         batch = encoded.batch(group)
-        return decode(backend.compute(batch.inputs), batch.lengths)
+        return decode(given(group, backend.compute(batch.inputs)), batch.lengths)
 
     # What is longer than a window stands alone, so that it is read in the same way whatever stands beside it.
     budget = BATCH_TOKENS if windows is None else min(BATCH_TOKENS, windows.size)

@@ -6,6 +6,7 @@ stands for the network's output where a sequence is empty), ``value`` and ``anno
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass, replace
@@ -53,6 +54,9 @@ class Decoder(Protocol):
         """Return the spans that an annotated sequence writes."""
 
 
+_SCORES = ("transitions", "start", "end")
+
+
 @dataclass(frozen=True)
 class TagDecoder:
     """From emissions (B, T, K) to one label a token.
@@ -65,13 +69,16 @@ class TagDecoder:
         Name of `seqtag.data.schemes.SCHEMES`, which says what spans the labels write.
     transitions, start, end : ndarray, shape (K, K), (K,), (K,)
         Scores with what the scheme forbids at -10,000. A softmax head has no other scores than these.
+    temperature : float
+        What all scores, emissions too, are divided by wherever probabilities are asked for, so that they are
+        calibrated (Guo et al., 2017). The order of the paths, and so every answer, stays the same.
 
     Raises
     ------
     ConfigError
         If there is no such scheme.
     ValueError
-        If the scores do not fit the labels.
+        If the scores do not fit the labels, or the temperature is not above 0.
     """
 
     labels: tuple[str, ...]
@@ -79,10 +86,13 @@ class TagDecoder:
     transitions: np.ndarray
     start: np.ndarray
     end: np.ndarray
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
         k = len(self.labels)
-        found = {name: getattr(self, name).shape for name in ("transitions", "start", "end")}
+        if not 0 < self.temperature < np.inf:
+            raise ValueError(f"the temperature must be above 0; got {self.temperature}")
+        found = {name: getattr(self, name).shape for name in _SCORES}
         if found != {"transitions": (k, k), "start": (k,), "end": (k,)}:
             raise ValueError(f"the scores of {k} labels have the shapes {found}")
         schemes.SCHEMES[self.scheme]
@@ -90,11 +100,26 @@ class TagDecoder:
     @classmethod
     def from_bundle(cls, manifest: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> TagDecoder:
         """Make the decoder that `arrays` and a manifest describe."""
-        return cls(tuple(manifest["labels"]), manifest["scheme"], **arrays)
+        scores = {name: array for name, array in arrays.items() if name != "temperature"}
+        temperature = float(arrays["temperature"].item()) if "temperature" in arrays else 1.0
+        return cls(tuple(manifest["labels"]), manifest["scheme"], **scores, temperature=temperature)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return what a bundle keeps of it beside labels and scheme."""
-        return {name: getattr(self, name) for name in ("transitions", "start", "end")}
+        """Return what a bundle keeps of it beside labels and scheme; no temperature where it is 1."""
+        scores = {name: getattr(self, name) for name in _SCORES}
+        return scores if self.temperature == 1.0 else {**scores, "temperature": np.array([self.temperature])}
+
+    def calibrated(self) -> TagDecoder:
+        """Return the decoder of the same answers and probabilities for emissions over the temperature."""
+        start, transitions, end = (
+            decoding.temper(scores, self.temperature) for scores in (self.start, self.transitions, self.end)
+        )
+        return replace(self, transitions=transitions, start=start, end=end, temperature=1.0)
+
+    def _calibrated(self, outputs: np.ndarray) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Return emissions, and transitions, start and end, over the temperature."""
+        own = self if self.temperature == 1.0 else self.calibrated()
+        return decoding.temper(outputs, self.temperature), (own.transitions, own.start, own.end)
 
     def facts(self) -> dict[str, Any]:
         """Return what a manifest keeps of it beside the labels."""
@@ -122,29 +147,61 @@ class TagDecoder:
 
     def probabilities(self, outputs: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
         """Return p(label at t | sequence) of what `best` takes, one array (length, K) a sequence."""
-        found = decoding.marginals(outputs, lengths, self.transitions, self.start, self.end)
+        outputs, scores = self._calibrated(outputs)
+        found = decoding.marginals(outputs, lengths, *scores)
         return [row[:length] for row, length in zip(found, lengths, strict=True)]
 
-    def scored(self, outputs: np.ndarray, lengths: np.ndarray) -> list[ScoredPath]:
-        """Return the best path of each sequence with the probabilities of its labels and spans."""
+    def scored(
+        self, outputs: np.ndarray, lengths: np.ndarray, least: Mapping[str, float] | None = None
+    ) -> list[ScoredPath]:
+        """Return the best path of each sequence with the probabilities of its labels and spans.
+
+        Parameters
+        ----------
+        outputs, lengths : ndarray
+            As in `best`.
+        least : mapping of str to float, optional
+            By label the probability that a span must have; the tokens of one that has less are outside.
+        """
         best = self.best(outputs, lengths)
-        tags = np.zeros(np.shape(outputs)[:2], np.int32)
-        for row, ids in zip(tags, best, strict=True):
-            row[: len(ids)] = ids
-        scores = self.transitions, self.start, self.end
-        alone, following = decoding.tag_log_probability(outputs, tags, lengths, *scores)
+        outputs, scores = self._calibrated(outputs)
+        alone, following = decoding.tag_log_probability(outputs, _padded(best, outputs), lengths, *scores)
         spans = [self._spans(self.value(ids)) for ids in best]
         joint = decoding.span_log_probability(alone, following, lengths, spans)
-        chances = [np.exp(np.minimum(row[: len(ids)], 0.0)) for row, ids in zip(alone, best, strict=True)]
+        whole = decoding.span_log_probability(alone, following, lengths, [[(0, len(ids))][: len(ids)] for ids in best])
         together = [np.exp(np.minimum(row, 0.0)) for row in joint]
-        return [ScoredPath(*parts) for parts in zip(best, chances, map(tuple, spans), together, strict=True)]
+        if least is not None:
+            kept = [_enough(own, p, least) for own, p in zip(spans, together, strict=True)]
+            best = [self._without(*parts) for parts in zip(best, spans, kept, strict=True)]
+            spans = [
+                [span for span, keep in zip(own, keeps, strict=True) if keep]
+                for own, keeps in zip(spans, kept, strict=True)
+            ]
+            together = [row[keeps] for row, keeps in zip(together, kept, strict=True)]
+            if not all(map(np.all, kept)):
+                alone, _ = decoding.tag_log_probability(outputs, _padded(best, outputs), lengths, *scores)
+        chances = [np.exp(np.minimum(row[: len(ids)], 0.0)) for row, ids in zip(alone, best, strict=True)]
+        all_right = [float(np.exp(np.minimum(row.sum(), 0.0))) for row in whole]
+        return [ScoredPath(*p) for p in zip(best, chances, map(tuple, spans), together, all_right, strict=True)]
+
+    def _without(self, ids: np.ndarray, spans: list[schemes.Span], keep: np.ndarray) -> np.ndarray:
+        """Return the ids of a path with its spans that are not kept outside."""
+        if keep.all():
+            return ids
+        labels = self.value(ids)
+        was_valid = not schemes.problems(labels, self.scheme)
+        for span in itertools.compress(spans, ~keep):
+            labels[span.start : span.end] = [schemes.OUTSIDE] * (span.end - span.start)
+        if was_valid and schemes.problems(labels, self.scheme):  # iob1 begins a span by what stands before it
+            labels = schemes.tags(itertools.compress(spans, keep), len(labels), self.scheme)
+        return np.array([self.labels.index(label) for label in labels], np.int32)
 
     def nbest(self, outputs: np.ndarray, lengths: np.ndarray, n: int) -> list[list[Alternative]]:
         """Return the n best paths of each sequence with p(path | sequence).
 
         What the scheme forbids is not among them, so there may be fewer than n.
         """
-        scores = self.transitions, self.start, self.end
+        outputs, scores = self._calibrated(outputs)
         total = decoding.log_partition(outputs, lengths, *scores)
         found = []
         for (paths, sums), log_z in zip(decoding.nbest(outputs, lengths, *scores, n), total, strict=True):
@@ -166,6 +223,19 @@ class TagDecoder:
 
     def _spans(self, labels: SequenceOf[str]) -> list[schemes.Span]:
         return schemes.spans(labels, self.scheme) if schemes.SCHEMES[self.scheme].has_spans else []
+
+
+def _padded(rows: list[np.ndarray], outputs: np.ndarray) -> np.ndarray:
+    """Put label ids side by side, shape (B, T)."""
+    tags = np.zeros(np.shape(outputs)[:2], np.int32)
+    for row, ids in zip(tags, rows, strict=True):
+        row[: len(ids)] = ids
+    return tags
+
+
+def _enough(spans: list[schemes.Span], probabilities: np.ndarray, least: Mapping[str, float]) -> np.ndarray:
+    """Tell which spans are probable enough."""
+    return probabilities >= np.array([least.get(span.label, 0.0) for span in spans], np.float64)
 
 
 @dataclass(frozen=True)

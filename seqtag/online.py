@@ -75,7 +75,8 @@ def label_online(
     """Label each token as it arrives; what is kept from one to the next does not grow.
 
     Of the labels that the scheme allows after the one just given, the one with the greatest p(label | tokens so far)
-    is taken: the forward variable of the CRF, normalised. Without transitions that is the softmax.
+    is taken: the forward variable of the CRF, normalised. Without transitions that is the softmax. A temperature
+    divides the scores that the probability is of; which label is taken does not depend on it.
 
     Parameters
     ----------
@@ -96,13 +97,19 @@ def label_online(
     """
     allowed = decoder.transitions > decoding.FORBIDDEN / 2  # far from both what is forbidden and what is trained
     may_follow = decoder.start > decoding.FORBIDDEN / 2
-    state = known = None
+    own = decoder.calibrated()
+    state = known = told = None
     for i, token in enumerate(tokens):
         batch = encode([_one(token, i)]).batch(np.zeros(1, np.int64))
         emissions, state = backend.compute_with_state(batch.inputs, state)
         known = decoding.filter_step(known, emissions[0, 0], decoder.transitions, decoder.start)
         choice = int(np.where(may_follow, known, -np.inf).argmax())
-        yield LabelledToken(token, decoder.labels[choice], float(np.exp(known[choice])))
+        if decoder.temperature == 1.0:
+            told = known
+        else:
+            tempered = decoding.temper(emissions[0, 0], decoder.temperature)
+            told = decoding.filter_step(told, tempered, own.transitions, own.start)
+        yield LabelledToken(token, decoder.labels[choice], float(np.exp(told[choice])))
         may_follow = allowed[choice]
 
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from seqtag.backends import Backend, KerasBackend, OnnxBackend
-from seqtag.bundle import MANIFEST, WEIGHTS, Bundle
+from seqtag.bundle import MANIFEST, WEIGHTS, Bundle, same_bundle
 from seqtag.computing import Decode, run_batches
 from seqtag.data import schemes
 from seqtag.data.coerce import as_sequences, each_sequence
@@ -25,8 +26,10 @@ from seqtag.decoders import DECODERS, Decoder
 from seqtag.errors import BundleError, DataError, SeqtagError
 from seqtag.flow import Progress, in_chunks, one_by_one, packed, unpacked
 from seqtag.jobs import check_jobs, in_processes
+from seqtag.known import Known, known_ids
 from seqtag.online import LabelledToken, check_online, label_online
 from seqtag.scored import Alternative, ScoredSequence, ScoredSpan, located
+from seqtag.thresholds import Threshold, resolve
 from seqtag.trace import Trace, Tracer
 from seqtag.windows import OVERLAP, WINDOW, Windows
 
@@ -112,7 +115,7 @@ class Predictor:
         """
         predictor = cls.from_bundle(Bundle.read(path), threads=threads, window=window, overlap=overlap)
         path = Path(path).absolute()
-        predictor._source = partial(_same_bundle, path, (path / MANIFEST).read_bytes())
+        predictor._source = partial(same_bundle, path, (path / MANIFEST).read_bytes())
         return predictor
 
     @classmethod
@@ -154,29 +157,45 @@ class Predictor:
             overlap=overlap,
         )
 
-    def predict(self, X: Iterable[Any]) -> list[Any]:
+    def predict(self, X: Iterable[Any], *, known: Known | None = None) -> list[Any]:
         """Return the answer for each sequence.
 
         Parameters
         ----------
         X : iterable
             Token lists, raw strings, arrays of frames (T, F), `Sequence` values or a `Corpus`.
+        known : iterable of (list of (str or None) or None), optional
+            Of a tagger, the labels that are known beforehand: of each sequence one or None a token, or None. The
+            answer is the best one that agrees with them, and every probability is one given them.
 
         Returns
         -------
         list
             Of a tagger the list of labels of each sequence; of a classifier its class, or the tuple of its classes.
-        """
-        return [self.decoder.value(row) for _, row in self._answers(self._sequences(X), self.decoder.best)]
 
-    def predict_proba(self, X: Iterable[Any]) -> list[np.ndarray]:
+        Raises
+        ------
+        DataError
+            If something in X cannot be used, or known labels leave no path that the scheme allows; it names sequence
+            and token.
+        """
+        return [self.decoder.value(row) for _, row in self._answers(self._sequences(X), self.decoder.best, known)]
+
+    def predict_proba(self, X: Iterable[Any], *, known: Known | None = None) -> list[np.ndarray]:
         """Return the probabilities of the labels for each sequence, columns as `labels`.
 
         Of a tagger p(label | sequence) of each token, an array (T, K); of a classifier an array (K,).
-        """
-        return [row for _, row in self._answers(self._sequences(X), self.decoder.probabilities)]
 
-    def predict_spans(self, X: Iterable[Any]) -> list[list[ScoredSpan]]:
+        Parameters
+        ----------
+        X, known : as in `predict`
+            The sequences, and what is known of their labels.
+        """
+        return [row for _, row in self._answers(self._sequences(X), self.decoder.probabilities, known)]
+
+    def predict_spans(
+        self, X: Iterable[Any], *, threshold: Threshold | None = None, known: Known | None = None
+    ) -> list[list[ScoredSpan]]:
         """Return the spans of each sequence, with where they stand in its text and how probable they are.
 
         Parameters
@@ -184,6 +203,10 @@ class Predictor:
         X : iterable
             As for `predict`. Of raw strings, and of `Sequence` values with text and offsets, spans have a place in
             the text.
+        threshold : float or mapping of str to float, optional
+            Leave out spans that are less probable than this, or than what it says for their label.
+        known : as in `predict`, optional
+            What is known of the labels.
 
         Returns
         -------
@@ -193,11 +216,14 @@ class Predictor:
         Raises
         ------
         SeqtagError
-            If the model is no tagger.
+            If the model is no tagger, or has no spans for a threshold.
+        ParameterError
+            If a threshold is no number from 0 to 1, or is for a label that the model does not know.
         """
-        return [list(located(s, path)) for s, path in self._answers(self._sequences(X), self._scored())]
+        decode = _method(self.decoder, ("scored", self._scoring(threshold)))
+        return [list(located(s, path)) for s, path in self._answers(self._sequences(X), decode, known)]
 
-    def predict_nbest(self, X: Iterable[Any], n: int = 5) -> list[list[Alternative]]:
+    def predict_nbest(self, X: Iterable[Any], n: int = 5, *, known: Known | None = None) -> list[list[Alternative]]:
         """Return the n best answers for each sequence with their probabilities.
 
         Parameters
@@ -206,6 +232,8 @@ class Predictor:
             As for `predict`.
         n : int
             How many; there are fewer where the scheme admits no more.
+        known : as in `predict`, optional
+            What is known of the labels; all answers agree with it.
 
         Returns
         -------
@@ -220,7 +248,7 @@ class Predictor:
         """
         if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
             raise DataError(f"n must be a whole number from 1 on; got {n!r}.")
-        return [row for _, row in self._answers(self._sequences(X), partial(self.decoder.nbest, n=int(n)))]
+        return [row for _, row in self._answers(self._sequences(X), partial(self.decoder.nbest, n=int(n)), known)]
 
     def annotate(self, X: Iterable[Any]) -> list[Sequence]:
         """Return the sequences with what is predicted of them, text and offsets kept."""
@@ -266,24 +294,30 @@ class Predictor:
         return self._streamed(X, "probabilities", n_jobs, progress)
 
     def stream_scored(
-        self, X: Iterable[Any], *, n_jobs: int = 1, progress: Progress | None = None
+        self,
+        X: Iterable[Any],
+        *,
+        threshold: Threshold | None = None,
+        n_jobs: int = 1,
+        progress: Progress | None = None,
     ) -> Iterator[ScoredSequence]:
         """Yield each sequence with its labels, their probabilities and its spans, of a tagger.
 
         Parameters
         ----------
-        X, n_jobs, progress : as in `stream`
-            What is read, how many processes compute, and what is told how far they are.
+        X, threshold, n_jobs, progress : as in `stream` and `predict_spans`
+            The tokens of spans that are less probable than ``threshold`` get the label of what is outside.
 
         Raises
         ------
-        SeqtagError
-            If the model is no tagger.
+        SeqtagError, ParameterError
+            As `predict_spans`.
         """
-        self._scored()
+        scoring = self._scoring(threshold)
+        annotate = self.decoder.annotate
         return (
-            ScoredSequence(self.decoder.annotate(sequence, path.ids), path.probabilities, located(sequence, path))
-            for sequence, path in self._streamed(X, "scored", n_jobs, progress)
+            ScoredSequence(annotate(sequence, path.ids), path.probabilities, located(sequence, path), path.probability)
+            for sequence, path in self._streamed(X, "scored", n_jobs, progress, scoring)
         )
 
     def stream_tokens(self, tokens: Iterable[Any]) -> Iterator[LabelledToken]:
@@ -368,49 +402,65 @@ class Predictor:
     def _sequences(self, X: Iterable[Any]) -> tuple[Sequence, ...]:
         return as_sequences(X, tokenizer=self.tokenizer)
 
-    def _scored(self) -> Decode:
-        """Return the decoder's method that scores labels and spans."""
+    def _scoring(self, threshold: Threshold | None) -> dict[str, Any]:
+        """Return the options of the decoder's method that scores labels and spans."""
         if self.task != "tagging":
             raise SeqtagError("spans need a tagger; this model gives one answer for a whole sequence. Use predict.")
-        decoder: Any = self.decoder
-        return decoder.scored
+        return {} if threshold is None else {"least": resolve(threshold, self.labels, self.scheme)}
 
-    def _answers(self, sequences: Iterable[Sequence], decode: Decode) -> Iterator[tuple[Sequence, Any]]:
+    def _answers(
+        self, sequences: tuple[Sequence, ...], decode: Decode, known: Known | None = None
+    ) -> Iterator[tuple[Sequence, Any]]:
         """Yield sequences in order with what `decode` gives."""
+        ids = None if known is None else iter(known_ids(known, sequences, self.decoder))
         for chunk in in_chunks(sequences):
-            yield from zip(chunk, self._rows(chunk, decode), strict=True)
+            own = None if ids is None else list(islice(ids, len(chunk)))
+            yield from zip(chunk, self._rows(chunk, decode, own), strict=True)
 
-    def _rows(self, chunk: list[Sequence], decode: Decode) -> list[Any]:
+    def _rows(self, chunk: list[Sequence], decode: Decode, known: list[np.ndarray] | None = None) -> list[Any]:
         """Return what `decode` gives for each sequence; what is empty is not sent to the backend."""
         full = [i for i, sequence in enumerate(chunk) if len(sequence)]
         nothing = decode(self.decoder.nothing(), np.zeros(1, np.int32))[0] if len(full) < len(chunk) else None
         out: list[Any] = [nothing] * len(chunk)
         encoded = self._memo.encode([chunk[i] for i in full])
         windows = self._windows if self.task == "tagging" else None
-        for place, row in run_batches(self.backend, encoded, decode, windows):
+        given = None if known is None else [known[i] for i in full]
+        for place, row in run_batches(self.backend, encoded, decode, windows, given):
             out[full[place]] = row
         return out
 
     def _streamed(
-        self, X: Iterable[Any], wanted: str, n_jobs: int, progress: Progress | None
+        self,
+        X: Iterable[Any],
+        wanted: str,
+        n_jobs: int,
+        progress: Progress | None,
+        options: Mapping[str, Any] | None = None,
     ) -> Iterator[tuple[Sequence, Any]]:
         """Yield sequences in order with what the decoder's method of that name gives, here or in processes."""
+        asked = wanted, dict(options or {})
         n_jobs = check_jobs(n_jobs)
         chunks = in_chunks(each_sequence(X, tokenizer=self.tokenizer))
         if n_jobs == 1:
-            decode = getattr(self.decoder, wanted)
+            decode = _method(self.decoder, asked)
             return one_by_one(((chunk, self._rows(chunk, decode)) for chunk in chunks), progress)
         if self._source is None:
             raise SeqtagError("n_jobs needs a model that processes can open, which this predictor lacks. Load one.")
         make = partial(_answering, self._source(), self._windows)
-        answered = in_processes(make, chunks, n_jobs, lambda chunk: (wanted, packed(chunk)))
+        answered = in_processes(make, chunks, n_jobs, lambda chunk: (asked, packed(chunk)))
         return one_by_one(answered, progress)
 
 
-def _answering(bundle: Bundle, windows: Windows) -> Callable[[tuple[str, list[Any]]], list[Any]]:
+def _method(decoder: Decoder, asked: tuple[str, dict[str, Any]]) -> Decode:
+    """Return a decoder's method by its name, with options."""
+    name, options = asked
+    return partial(getattr(decoder, name), **options) if options else getattr(decoder, name)
+
+
+def _answering(bundle: Bundle, windows: Windows) -> Callable[[tuple[Any, list[Any]]], list[Any]]:
     """Return what answers in a worker process."""
     predictor = Predictor.from_bundle(bundle, threads=1, window=windows.size, overlap=windows.overlap)
-    return lambda task: predictor._rows(unpacked(task[1]), getattr(predictor.decoder, task[0]))
+    return lambda task: predictor._rows(unpacked(task[1]), _method(predictor.decoder, task[0]))
 
 
 def load(path: str | Path, *, threads: int | None = None, window: int = WINDOW, overlap: int = OVERLAP) -> Predictor:
@@ -445,11 +495,3 @@ def _open_backend(bundle: Bundle, threads: int | None) -> Backend:
 def _weights_of(bundle: Bundle) -> Callable[[], Mapping[str, np.ndarray]]:
     """Return what unpacks the weights when they are asked for; no other file of the bundle is held on to."""
     return Bundle(bundle.manifest, {name: data for name, data in bundle.files.items() if name == WEIGHTS}).weights
-
-
-def _same_bundle(path: Path, manifest: bytes) -> Bundle:
-    """Read a model again; refuse another one that has taken its place, whose manifest lists other hashes."""
-    bundle = Bundle.read(path)
-    if (path / MANIFEST).read_bytes() != manifest:
-        raise BundleError(f"{path} holds another model than the one that was loaded from there. Load it again.")
-    return bundle

@@ -24,12 +24,15 @@ class ScoredPath(NamedTuple):
         What they write.
     span_probabilities : ndarray of float64, shape (number of spans,)
         How probable it is that these labels stand on exactly the tokens of a span.
+    probability : float
+        p(the best path | sequence): that all of it is right.
     """
 
     ids: np.ndarray
     probabilities: np.ndarray
     spans: tuple[Span, ...]
     span_probabilities: np.ndarray
+    probability: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +78,14 @@ class ScoredSequence:
         p(label | sequence) of each label.
     spans : tuple of ScoredSpan
         The spans that the labels write; none where they write no spans.
+    probability : float
+        p(labels | sequence): that all labels are right, those of spans that a threshold dropped included.
     """
 
     sequence: Sequence
     probabilities: np.ndarray
     spans: tuple[ScoredSpan, ...]
+    probability: float
 
 
 class Alternative(NamedTuple):

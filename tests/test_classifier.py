@@ -54,7 +54,7 @@ def test_the_parameters_that_both_estimators_have_are_declared_alike():
     from seqtag.params import schema
 
     ours, theirs = schema(SequenceClassifier), schema(SequenceTagger)
-    assert ours.keys() - theirs.keys() == {"pooling", "multi_label", "label_smoothing", "calibrate"}
+    assert ours.keys() - theirs.keys() == {"pooling", "multi_label", "label_smoothing"}
     assert theirs.keys() - ours.keys() == {"decoder", "scheme", "invalid_tags"}
     for name in ours.keys() & theirs.keys():
         assert (ours[name].param, ours[name].types, ours[name].literals) == (

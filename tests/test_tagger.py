@@ -62,6 +62,7 @@ WRONG = {
     "validation_fraction": [-0.1, 1, None],
     "class_weight": ["balance", 3, [1, 2]],
     "invalid_tags": ["drop", None],
+    "calibrate": [1, None, "yes"],
     "init_from": [3],
     "warm_start": [1, None, "yes"],
     "random_state": [-1, 0.5, "seed"],

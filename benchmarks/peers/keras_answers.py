@@ -11,11 +11,11 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from peers.answering import Answering, Job, main
 import numpy as np
+
+from peers.answering import Answering, Job, main
 from peers.batched import LIMITS, Batched, Compute, Reading
 from peers.keras_network import by_place
-
 from seqtag.data.batching import Limits
 
 BATCH = 64  # of `predict` over a large array

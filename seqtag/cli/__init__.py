@@ -205,6 +205,19 @@ def evaluate(
     mode: Annotated[
         Mode, typer.Option(help="How a tagger's spans are counted whose tags break the scheme.")
     ] = Mode.conlleval,
+    curve: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write precision and recall of a tagger's spans over a threshold: .csv, or .png, .svg, .pdf.",
+        ),
+    ] = None,
+    precision: Annotated[
+        float | None,
+        typer.Option(
+            metavar="P", min=0, max=1, help="Show for each label the lowest threshold with that precision on the data."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
 ) -> None:
     """Score a trained model beside a baseline.
@@ -218,11 +231,19 @@ def evaluate(
     if data is None and (format or set_):
         raise typer.BadParameter("--format and --set say how to read a file; name it with --data.")
     options = parse_options(set_ or ())
+    if curve is not None:
+        experiment.check_curve_file(curve)
     scores = experiment.evaluate(run, split.value, data, format=format, options=options, mode=mode.value)
+    if curve is not None:
+        experiment.save_curve(scores, curve)
+    chosen = {} if precision is None else experiment.thresholds(scores, precision)
     if as_json:
-        show(json.dumps(scores.to_dict(), ensure_ascii=False, indent=1))
-    else:
-        show(f"{scores.to_text()}\n{experiment.score_table((scores,))}")
+        found = scores.to_dict() | ({"thresholds": chosen} if precision is not None else {})
+        show(json.dumps(found, ensure_ascii=False, indent=1))
+        return
+    if precision is not None:
+        show(experiment.threshold_table(scores, chosen) + "\n")
+    show(f"{scores.to_text()}\n{experiment.score_table((scores,))}")
 
 
 @app.command(
@@ -233,6 +254,8 @@ def evaluate(
         "seqtag predict runs/ner 'corpus/*.txt.gz' --output tags.parquet --jobs 4",
         "seqtag predict runs/ner 'corpus/*.txt.gz' --output tags.parquet --jobs 4 --resume",
         "seqtag predict runs/trec asked.csv --set text=question --output kinds.csv",
+        "seqtag predict runs/ner notes.txt --threshold PER=0.9 --threshold LOC=0.8",
+        "seqtag predict runs/ner notes.txt --review --limit 100",
     )
 )
 def predict(
@@ -245,6 +268,9 @@ def predict(
     input_format: _predict.InputFormat = None,
     set_: _predict.ReaderSets = None,
     tokenizer: _predict.Tokenizer = None,
+    threshold: _predict.Thresholds = None,
+    review: _predict.Review = False,
+    limit: _predict.Limit = None,
     resume: _predict.Resume = False,
     jobs: _predict.Jobs = 1,
     threads: _predict.Threads = None,
@@ -256,11 +282,13 @@ def predict(
     numbers come from .npz files, or each on a line as {"frames": [[0.1, 0.2], ...]}, where null is a missing value; a
     tagger writes the label of each frame. More about files: docs/files.md.
     """
-    from seqtag.cli._answers import Task, answer_files, answer_files_on_screen, answer_stream
+    from seqtag.cli._answers import Task, answer_files, answer_files_on_screen, answer_review, answer_stream
     from seqtag.cli._inputs import is_stream
 
     if bool(files) == bool(text):
         raise typer.BadParameter("give files, - for standard input, or --text once or more often.")
+    if limit is not None and not review:
+        raise typer.BadParameter("--limit says how many answers --review writes; give both.")
     options: dict[str, Any] = {}
     if set_:
         from seqtag.config import parse_options
@@ -269,8 +297,11 @@ def predict(
     task = Task(
         run, tuple(files or ()), tuple(text or ()), None if format is None else format.value, output, probabilities,
         input_format, options, tokenizer, resume, jobs, threads, quiet,
+        _predict.parse_thresholds(threshold or []), review, limit,
     )  # fmt: skip
-    if text or is_stream(task.files):
+    if review:
+        answer_review(task)
+    elif text or is_stream(task.files):
         answer_stream(task)
     elif output is None:
         answer_files_on_screen(task)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from seqtag.cli._inputs import arriving, texts_of
+from seqtag.cli._inputs import arriving, is_stream, texts_of
 from seqtag.cli._progress import shown_progress
 from seqtag.cli._start import tell
 from seqtag.cli._streams import open_answers, wants_color
@@ -17,11 +19,13 @@ from seqtag.data.sequence import Sequence
 from seqtag.documents.answers import answers_of
 from seqtag.documents.columns import reads_numbers
 from seqtag.documents.files import Work, kept, label_files
-from seqtag.documents.inputs import Place, find_documents
+from seqtag.documents.inputs import Documents, Place, find_documents
 from seqtag.documents.journal import Position
+from seqtag.documents.review import check_format, least_certain
 from seqtag.documents.writers import settle, writer_of
 from seqtag.errors import ConfigError, SeqtagError
 from seqtag.predictor import Predictor
+from seqtag.thresholds import Threshold
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,67 @@ class Task:
     jobs: int
     threads: int | None
     quiet: bool
+    threshold: Threshold | None = None
+    review: bool = False
+    limit: int | None = None
+
+
+def answer_review(task: Task) -> None:
+    """Answer for everything and write the least certain answers first; with a limit no more than that are held."""
+    if task.resume:
+        raise ConfigError("--review sorts all answers at the end, so there is nothing that --resume could go on with.")
+    _check_inputs(replace(task, files=() if task.files == ("-",) else task.files))
+    with contextlib.ExitStack() as stack:
+        predictor = stack.enter_context(Predictor.load(task.run, threads=task.threads))
+        placed = _placed(task, predictor, stack)
+        color = task.output is None and wants_color(sys.stdout)
+        places = len(task.files) > 1
+        wanted = settle(predictor, task.output, task.format, task.probabilities, places=places, color=color)
+        check_format(wanted.format)
+        known: deque[Place] = deque()
+
+        def sequences() -> Iterator[Sequence]:
+            for place, sequence in placed:
+                known.append(place)
+                yield sequence
+
+        answers = answers_of(
+            predictor,
+            sequences(),
+            probabilities=wanted.probabilities,
+            confidence=True,
+            threshold=task.threshold,
+            n_jobs=task.jobs,
+        )
+        found = least_certain(((known.popleft(), answer) for answer in answers), task.limit)
+        writer = writer_of(predictor, wanted)
+        with open_answers(task.output, writer.finish) as write:
+            write(writer.head() + writer.piece(found))
+
+
+def _placed(task: Task, predictor: Predictor, stack: contextlib.ExitStack) -> Iterator[tuple[Place, Sequence]]:
+    """Return the sequences of sentences, a stream or files, each with where it stands."""
+    if task.texts:
+        texts = texts_of(predictor, task.texts, task.tokenizer)
+        return ((Place("", i), sequence) for i, sequence in enumerate(texts, 1))
+    if is_stream(task.files):
+        blocks = stack.enter_context(arriving(predictor, task.files[0], task.tokenizer))
+        lines = itertools.chain.from_iterable(blocks)
+        return ((Place(task.files[0], i), sequence) for i, sequence in enumerate(lines, 1))
+    documents = find_documents(
+        task.files,
+        numeric=reads_numbers(predictor),
+        format=task.input_format,
+        options=task.options,
+        tokenizer=task.tokenizer or predictor.tokenizer,
+    )
+    return _of_files(documents)
+
+
+def _of_files(documents: Documents) -> Iterator[tuple[Place, Sequence]]:
+    for file, group in itertools.groupby(documents.read(), key=lambda one: one[0]):
+        for number, (_, sequence) in enumerate(group, 1):
+            yield Place(documents.paths[file], number), sequence
 
 
 def answer_stream(task: Task) -> None:
@@ -68,7 +133,7 @@ def answer_stream(task: Task) -> None:
         write(writer.head())
         number = 0
         for block in blocks:
-            answers = list(answers_of(predictor, block, probabilities=wanted.probabilities))
+            answers = list(answers_of(predictor, block, probabilities=wanted.probabilities, threshold=task.threshold))
             name = "" if task.texts else task.files[0]
             if answers:
                 write(writer.piece((Place(name, number + i), answer) for i, answer in enumerate(answers, 1)))
@@ -91,7 +156,7 @@ def answer_files_on_screen(task: Task) -> None:
         places, color = len(documents.paths) > 1, wants_color(sys.stdout)
         wanted = settle(predictor, None, task.format, task.probabilities, places=places, color=color)
         writer = writer_of(predictor, wanted)
-        work = Work(predictor, documents, writer, wanted.probabilities, task.jobs)
+        work = Work(predictor, documents, writer, wanted.probabilities, task.jobs, threshold=task.threshold)
         with open_answers(None, None) as write:
             write(writer.head())
             for piece, _ in work.pieces(Position(), 1):
@@ -116,6 +181,7 @@ def answer_files(task: Task) -> None:
                 options=task.options,
                 tokenizer=task.tokenizer,
                 probabilities=task.probabilities,
+                threshold=task.threshold,
                 resume=task.resume,
                 n_jobs=task.jobs,
                 threads=task.threads,

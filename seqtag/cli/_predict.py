@@ -8,6 +8,9 @@ from typing import Annotated
 
 import typer
 
+from seqtag.errors import ConfigError
+from seqtag.thresholds import Threshold
+
 
 class Output(StrEnum):
     """How predictions are written."""
@@ -54,7 +57,46 @@ Tokenizer = Annotated[
         help="What cuts a line into tokens (whitespace, words, characters), instead of the model's own.",
     ),
 ]
+Thresholds = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--threshold",
+        metavar="[LABEL=]P",
+        help="Leave out spans, and their tags, that are less probable: for all labels, or for one (may be repeated).",
+    ),
+]
+Review = Annotated[
+    bool,
+    typer.Option("--review", help="Write the answers that are least likely to be right first, for who checks them."),
+]
+Limit = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="With --review: only the N least certain; no more are held.")
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where an earlier run of this command was interrupted.")]
 Jobs = Annotated[int, typer.Option(metavar="N", help="Processes that compute; -1 is one a core.")]
 Threads = Annotated[int | None, typer.Option(metavar="N", min=1, help="Batches computed side by side in one process.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+
+
+def parse_thresholds(given: list[str]) -> Threshold | None:
+    """Return what `--threshold` says: a number, or numbers by label; nothing if it was not given.
+
+    Raises
+    ------
+    ConfigError
+        If a value is no number from 0 to 1, or a number for all labels stands beside others.
+    """
+    pairs = [(label, value) for label, _, value in (one.rpartition("=") for one in given)]
+    numbers = {}
+    for label, value in pairs:
+        try:
+            numbers[label] = float(value)
+        except ValueError:
+            raise ConfigError(f"--threshold must be P or LABEL=P, P from 0 to 1; got {value!r}.") from None
+        if not 0 <= numbers[label] <= 1:
+            raise ConfigError(f"--threshold must be from 0 to 1; got {value}.")
+    if "" not in numbers:
+        return numbers or None
+    if len(given) > 1:
+        raise ConfigError("--threshold is one number for all labels, or LABEL=P for each; got both, or one twice.")
+    return numbers[""]

@@ -20,20 +20,23 @@ from seqtag.decoding._nbest import nbest
 from seqtag.decoding._online import filter_step
 from seqtag.decoding._paths import log_partition, marginals, sequence_score, viterbi
 from seqtag.decoding._spans import span_log_probability, tag_log_probability
-from seqtag.decoding._tokens import FORBIDDEN, argmax, constrain, sigmoid, softmax
+from seqtag.decoding._tokens import FORBIDDEN, FREE, argmax, constrain, restrict, sigmoid, softmax, temper
 
 __all__ = [
     "FORBIDDEN",
+    "FREE",
     "argmax",
     "constrain",
     "filter_step",
     "log_partition",
     "marginals",
     "nbest",
+    "restrict",
     "sequence_score",
     "sigmoid",
     "softmax",
     "span_log_probability",
     "tag_log_probability",
+    "temper",
     "viterbi",
 ]

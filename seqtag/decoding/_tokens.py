@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -9,6 +11,10 @@ from seqtag.decoding._lattice import check_batch, valid_places
 
 FORBIDDEN = -1e4
 """The score of what a scheme forbids: far below any trained score, yet finite."""
+
+
+FREE = -1
+"""In place of a label's number: the label is not known."""
 
 
 def argmax(emissions: ArrayLike, lengths: ArrayLike) -> np.ndarray:
@@ -31,6 +37,29 @@ def argmax(emissions: ArrayLike, lengths: ArrayLike) -> np.ndarray:
     """
     emissions, lengths = check_batch(emissions, lengths)
     return np.where(valid_places(lengths, emissions.shape[1]), emissions.argmax(axis=2), 0).astype(np.int32)
+
+
+def restrict(emissions: ArrayLike, known: Sequence[np.ndarray]) -> np.ndarray:
+    """Forbid all labels but the known ones: every decoder then gives what holds given them.
+
+    Parameters
+    ----------
+    emissions : array, shape (B, T, K)
+    known : sequence of B ndarrays of int, shape (length,)
+        Label numbers; `FREE` where the label is not known.
+
+    Returns
+    -------
+    ndarray, shape (B, T, K)
+        ``-inf`` at what is forbidden.
+    """
+    out = np.array(emissions)
+    for scores, ids in zip(out, known, strict=True):
+        places = np.flatnonzero(ids != FREE)
+        kept = scores[places, ids[places]]
+        scores[places] = -np.inf
+        scores[places, ids[places]] = kept
+    return out
 
 
 def softmax(emissions: ArrayLike) -> np.ndarray:
@@ -61,6 +90,29 @@ def sigmoid(scores: ArrayLike) -> np.ndarray:
     ndarray of float64, same shape
     """
     return 0.5 * (1.0 + np.tanh(0.5 * np.asarray(scores, dtype=np.float64)))
+
+
+def temper(scores: ArrayLike, temperature: float) -> np.ndarray:
+    """Divide scores by a temperature, which makes all probabilities less sure above 1 and surer below.
+
+    What is forbidden, softly or with ``-inf``, stays so. Applied to emissions, transitions, start and end alike, it
+    divides the score of every allowed path, so the order of the paths does not change.
+
+    Parameters
+    ----------
+    scores : array, any shape
+    temperature : float
+        Above 0.
+
+    Returns
+    -------
+    ndarray, same shape
+        The scores as they are where the temperature is 1, otherwise float64.
+    """
+    values = np.asarray(scores)
+    if temperature == 1.0:
+        return values
+    return np.where(values > FORBIDDEN / 2, values / np.float64(temperature), values)
 
 
 def constrain(allowed: ArrayLike) -> np.ndarray:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from seqtag.answers import with_probabilities
 from seqtag.data.sequence import Sequence
+from seqtag.errors import ConfigError
 from seqtag.predictor import Predictor
+from seqtag.thresholds import Threshold
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +28,15 @@ class Answer:
         The probability of each span.
     classes : dict of str to float
         The probability of every class.
+    confidence : float, optional
+        How probable it is that all of the answer is right, if it was asked for.
     """
 
     sequence: Sequence
     chances: list[float] | None = None
     span_chances: list[float] | None = None
     classes: dict[str, float] = field(default_factory=dict)
+    confidence: float | None = None
 
 
 def answers_of(
@@ -37,6 +44,8 @@ def answers_of(
     sequences: Iterable[Sequence],
     *,
     probabilities: bool = False,
+    confidence: bool = False,
+    threshold: Threshold | None = None,
     n_jobs: int = 1,
     progress: Callable[[int, int], object] | None = None,
 ) -> Iterator[Answer]:
@@ -50,17 +59,35 @@ def answers_of(
         Read as they are needed.
     probabilities : bool
         Whether to compute how probable the labels and spans are; classes always have their probabilities.
+    confidence : bool
+        Whether to compute how probable it is that an answer as a whole is right.
+    threshold : float or mapping of str to float, optional
+        Leave out spans that are less probable, their tags too; see `Predictor.predict_spans`.
     n_jobs, progress : as in `Predictor.stream`
         How many processes compute, and what is told how far they are.
     """
     if predictor.task == "classification":
+        if threshold is not None:
+            raise ConfigError("a threshold is for the spans of a tagger; this model gives one answer for a sequence.")
         for sequence, classes in with_probabilities(predictor, sequences, n_jobs=n_jobs, progress=progress):
-            yield Answer(sequence, classes=classes)
+            yield Answer(sequence, classes=classes, confidence=_whole(predictor, classes) if confidence else None)
         return
-    if not probabilities:
+    if not probabilities and not confidence and threshold is None:
         for sequence in predictor.stream(sequences, n_jobs=n_jobs, progress=progress):
             yield Answer(sequence)
         return
-    for scored in predictor.stream_scored(sequences, n_jobs=n_jobs, progress=progress):
-        chances = [span.probability for span in scored.spans]
-        yield Answer(scored.sequence, scored.probabilities.tolist(), chances)
+    for scored in predictor.stream_scored(sequences, threshold=threshold, n_jobs=n_jobs, progress=progress):
+        whole = scored.probability if confidence else None
+        if probabilities:
+            chances = [span.probability for span in scored.spans]
+            yield Answer(scored.sequence, scored.probabilities.tolist(), chances, confidence=whole)
+        else:
+            yield Answer(scored.sequence, confidence=whole)
+
+
+def _whole(predictor: Predictor, classes: dict[str, float]) -> float:
+    """Return the probability of a classifier's answer; where there may be several classes, of all being as it says."""
+    decoder: Any = predictor.decoder
+    if not decoder.multi_label:
+        return max(classes.values())
+    return math.prod(max(p, 1 - p) for p in classes.values())

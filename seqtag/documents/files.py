@@ -22,6 +22,7 @@ from seqtag.documents.journal import Journal, Position, kept, opened
 from seqtag.documents.writers import Answered, Wanted, Writer, settle, writer_of
 from seqtag.errors import ConfigError, DataError
 from seqtag.predictor import Predictor
+from seqtag.thresholds import Threshold
 
 __all__ = ["PIECE", "Progress", "Reached", "Work", "kept", "label_files"]
 
@@ -59,6 +60,7 @@ def label_files(
     options: Mapping[str, Any] | None = None,
     tokenizer: str | None = None,
     probabilities: bool | None = None,
+    threshold: Threshold | None = None,
     resume: bool = False,
     n_jobs: int = 1,
     threads: int | None = None,
@@ -89,6 +91,8 @@ def label_files(
         What cuts text into tokens, instead of the model's own.
     probabilities : bool, optional
         Whether labels have their probabilities beside them; by default in tables.
+    threshold : float or mapping of str to float, optional
+        Leave out a tagger's spans that are less probable, their tags too.
     resume : bool
         Whether to go on where an earlier run stopped, if there is one. Without it such a run is an error.
     n_jobs : int
@@ -124,10 +128,10 @@ def label_files(
         _check_output(output, documents)
         wanted = settle(predictor, output, format, probabilities, places=len(documents.paths) > 1)
         writer = writer_of(predictor, wanted)
-        plan = _plan(Path(run), documents, wanted)
+        plan = _plan(Path(run), documents, wanted, threshold)
         with opened(output, plan, _states(documents), resume) as journal:
             if not journal.placed:
-                work = Work(predictor, documents, writer, wanted.probabilities, n_jobs, progress)
+                work = Work(predictor, documents, writer, wanted.probabilities, n_jobs, progress, threshold)
                 _fill(journal, work)
             done = journal.position
     return Reached(done.sequences, done.tokens, 1.0)
@@ -162,6 +166,8 @@ class Work:
         In how many processes to compute.
     progress : callable, optional
         Called after each chunk with what is `Reached`.
+    threshold : float or mapping of str to float, optional
+        Leave out spans that are less probable.
     """
 
     predictor: Predictor
@@ -170,6 +176,7 @@ class Work:
     probabilities: bool
     n_jobs: int = 1
     progress: Progress | None = None
+    threshold: Threshold | None = None
 
     def pieces(self, start: Position, least: int) -> Iterator[tuple[bytes, Position]]:
         """Yield answers piece by piece, each with the position after it.
@@ -196,6 +203,7 @@ class Work:
         answered: list[Answered] = []
         position, size = start, 0
         options: dict[str, Any] = {"probabilities": self.probabilities, "n_jobs": self.n_jobs, "progress": ended}
+        options["threshold"] = self.threshold
         for answer in answers_of(self.predictor, reader.sequences(), **options):
             place, position = reader.answered(position)
             answered.append((place, answer))
@@ -278,7 +286,7 @@ def _check_output(output: Path, documents: Documents) -> None:
             raise ConfigError(f"{output} is an input, too; name another output.")
 
 
-def _plan(run: Path, documents: Documents, wanted: Wanted) -> dict[str, Any]:
+def _plan(run: Path, documents: Documents, wanted: Wanted, threshold: Threshold | None) -> dict[str, Any]:
     """Return what must be the same for an earlier run to be gone on with."""
     return {
         "seqtag": seqtag.__version__,
@@ -286,6 +294,7 @@ def _plan(run: Path, documents: Documents, wanted: Wanted) -> dict[str, Any]:
         "format": wanted.format,
         "gzip": wanted.packed,
         "probabilities": wanted.probabilities,
+        "threshold": dict(threshold) if isinstance(threshold, Mapping) else threshold,
         "input format": documents.format,
         "options": json.loads(json.dumps(dict(documents.options))),
         "tokenizer": documents.tokenizer,

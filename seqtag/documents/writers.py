@@ -188,13 +188,22 @@ def _text(predictor: Predictor, wanted: Wanted) -> Writer:
     if predictor.task == "classification":
         return _each(lambda _, one: render.class_to_text(one.sequence, one.classes, color=color), wanted)
     if SCHEMES[predictor.scheme].has_spans:
-        return _each(lambda _, one: render.to_text(one.sequence, predictor.spans(one.sequence), color=color), wanted)
-    return _each(lambda _, one: render.to_text(one.sequence, color=color), wanted)
+        return _each(
+            lambda _, one: _sure(one) + render.to_text(one.sequence, predictor.spans(one.sequence), color=color), wanted
+        )
+    return _each(lambda _, one: _sure(one) + render.to_text(one.sequence, color=color), wanted)
+
+
+def _sure(one: Answer) -> str:
+    """Write how sure a tagger's answer is, where that was asked for; a classifier's line has it anyway."""
+    return "" if one.confidence is None else f"{one.confidence:.2f}\t"
 
 
 def _jsonl(predictor: Predictor, wanted: Wanted) -> Writer:
     def write(place: Place, one: Answer) -> str:
-        about = {"file": place.file, "sequence": place.number} if wanted.places else {}
+        about: dict[str, Any] = {"file": place.file, "sequence": place.number} if wanted.places else {}
+        if one.confidence is not None:
+            about["confidence"] = round(one.confidence, 6)
         if predictor.task == "classification":
             return render.class_to_json(one.sequence, one.classes, about=about)
         spans = predictor.spans(one.sequence)

@@ -17,6 +17,7 @@ from seqtag.data.corpus import Corpus
 from seqtag.data.readers import detect_format, read
 from seqtag.data.streaming import CorpusStream
 from seqtag.errors import BundleError, ConfigError, SeqtagError
+from seqtag.experiment._curves import check_curve_file, save_curve, threshold_table, thresholds
 from seqtag.experiment._reading import (
     SHOWN,
     Corpora,
@@ -43,6 +44,7 @@ __all__ = [
     "Comparison",
     "Evaluation",
     "Result",
+    "check_curve_file",
     "check_encoders",
     "check_labelled",
     "check_output",
@@ -52,8 +54,11 @@ __all__ = [
     "read_corpora",
     "retokenize",
     "run",
+    "save_curve",
     "score_table",
     "summary",
+    "threshold_table",
+    "thresholds",
     "warn_of_unknown",
     "warn_of_unseen",
 ]

@@ -27,9 +27,12 @@ class Evaluation:
     baseline : Baseline, optional
         Those of the training data's frequencies; None where the training data could not be read.
     reliability : Reliability, optional
-        Of a classifier: how far its probabilities can be believed, with the temperature that was fitted.
+        How far its probabilities can be believed, with the temperature that was fitted: those of a classifier's
+        classes, of a tagger's spans, or of its labels where these write no spans.
     unit : str
         What the sequences consist of.
+    spans : SpanConfidence, optional
+        Of a tagger: the predicted spans with their probabilities.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Evaluation:
     baseline: Baseline | None = None
     reliability: metrics.Reliability | None = field(default=None, compare=False)
     unit: str = "tokens"
+    spans: metrics.SpanConfidence | None = field(default=None, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as what JSON can hold."""
@@ -49,7 +53,8 @@ class Evaluation:
         if self.reliability is None:
             return self.report.to_text()
         error = 100 * self.reliability.expected_calibration_error
-        return f"{self.report.to_text()}Expected calibration error of its probabilities: {error:.2f} %.\n"
+        whose = "its probabilities" if self.spans is None else "the probabilities of its spans"
+        return f"{self.report.to_text()}Expected calibration error of {whose}: {error:.2f} %.\n"
 
 
 def evaluate_corpus(
@@ -84,9 +89,9 @@ def evaluate_corpus(
     """
     check_labelled(corpus, predictor.task)
     rules = RULES[predictor.task]
-    report, reliability = rules.scores(predictor, corpus, mode)
+    report, reliability, spans = rules.scores(predictor, corpus, mode)
     baseline = None if train is None else rules.baseline(predictor, train, corpus, mode)
-    return Evaluation(name, report, baseline, reliability, "frames" if is_numeric(corpus) else "tokens")
+    return Evaluation(name, report, baseline, reliability, "frames" if is_numeric(corpus) else "tokens", spans)
 
 
 def score_table(evaluations: Iterable[Evaluation]) -> str:

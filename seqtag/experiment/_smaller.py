@@ -77,10 +77,10 @@ class Comparison:
         """Return a table, scores in percent."""
         names = list(self.before.evaluation.report.main_scores)
         unit = self.before.evaluation.unit
-        rows = [
-            [one.weights, one.size / 1e6, round(one.speed), *(100 * one.evaluation.report.main_scores[name] for name in names)]
-            for one in (self.before, self.after)
-        ]
+        rows = []
+        for one in (self.before, self.after):
+            scores = [100 * one.evaluation.report.main_scores[name] for name in names]
+            rows.append([one.weights, one.size / 1e6, round(one.speed), *scores])
         title = [f"{self.before.evaluation.name} ({unit})", "MB", f"{unit}/s on one core", *names]
         return render.table(rows, title)
 

@@ -13,6 +13,7 @@ import numpy as np
 from seqtag import metrics
 from seqtag.answers import with_probabilities
 from seqtag.data.corpus import Corpus, Sequence
+from seqtag.data.schemes import SCHEMES
 from seqtag.data.sequence import called
 from seqtag.data.streaming import CorpusStream
 from seqtag.errors import ConfigError, DataError
@@ -31,11 +32,15 @@ class Scores(NamedTuple):
     report : Report or ClassReport
         The scores.
     reliability : Reliability, optional
-        How far its probabilities can be believed, where the task asks for it.
+        How far its probabilities can be believed: those of predicted spans, where labels write spans, of labels or
+        of classes.
+    spans : SpanConfidence, optional
+        The predicted spans with their probabilities, where there are spans.
     """
 
     report: Report
     reliability: metrics.Reliability | None = None
+    spans: metrics.SpanConfidence | None = None
 
 
 class Baseline(NamedTuple):
@@ -90,8 +95,18 @@ class TaggingRules:
         return f"every {unit} must have a label; {called(sequence)} has none.{other}"
 
     def scores(self, predictor: Predictor, corpus: Corpus, mode: metrics.Mode) -> Scores:
-        """Count spans and tokens."""
-        return Scores(metrics.report(corpus.labels, predictor.predict(corpus), predictor.scheme, mode))
+        """Count spans and tokens, and compare the probabilities of spans, or of labels, with what is right."""
+        found = list(predictor.stream_scored(corpus))
+        labels = [list(one.sequence.labels or ()) for one in found]
+        report = metrics.report(corpus.labels, labels, predictor.scheme, mode)
+        if SCHEMES[predictor.scheme].has_spans:
+            spans = metrics.span_confidence(corpus.labels, [one.spans for one in found], predictor.scheme)
+            return Scores(report, spans.reliability(), spans)
+        right = [
+            a == b for gold, own in zip(corpus.labels, labels, strict=True) for a, b in zip(gold, own, strict=True)
+        ]
+        chances = np.concatenate([np.zeros(0), *(one.probabilities for one in found)])
+        return Scores(report, metrics.reliability(chances, np.array(right, bool)))
 
     def baseline(
         self, predictor: Predictor, train: Corpus | CorpusStream, corpus: Corpus, mode: metrics.Mode

@@ -24,11 +24,15 @@ NO_TAG = -1
 def decode_tags(graph: GraphBuilder, decoder: TagDecoder, probabilities: bool) -> None:
     """Add ``tags`` (B, T) to ``emissions`` and ``lengths``; with ``probabilities`` those of the labels, too."""
     inside = _inside(graph)
+    scores = "emissions"
+    if probabilities and decoder.temperature != 1.0:
+        scores = graph.add("Div", [scores, graph.constant(decoder.temperature)])
+        decoder = decoder.calibrated()
     if decoder.transitions.any() or decoder.start.any() or decoder.end.any():
-        tags, marginals = _best_path(graph, decoder, inside, probabilities)
+        tags, marginals = _best_path(graph, decoder, scores, inside, probabilities)
     else:
         tags = graph.add("ArgMax", ["emissions"], axis=2, keepdims=0)
-        marginals = graph.add("Softmax", ["emissions"], axis=2) if probabilities else ""
+        marginals = graph.add("Softmax", [scores], axis=2) if probabilities else ""
     masked = graph.add("Where", [inside, tags, graph.scalar(NO_TAG)])
     graph.output("tags", "Cast", [masked], to=INT32)
     if probabilities:
@@ -64,9 +68,11 @@ def _inside(graph: GraphBuilder) -> str:
     return graph.add("Less", [places, ends])
 
 
-def _best_path(graph: GraphBuilder, decoder: TagDecoder, inside: str, probabilities: bool) -> tuple[str, str]:
+def _best_path(
+    graph: GraphBuilder, decoder: TagDecoder, scores: str, inside: str, probabilities: bool
+) -> tuple[str, str]:
     """Add Viterbi, and with ``probabilities`` forward-backward; return tags (B, T) and marginals (B, T, K)."""
-    steps = graph.add("Transpose", ["emissions"], perm=[1, 0, 2])  # (T, B, K)
+    steps = graph.add("Transpose", [scores], perm=[1, 0, 2])  # (T, B, K)
     first = graph.add("Gather", [steps, graph.scalar(0)], axis=0)
     begin = graph.add("Add", [first, graph.constant(decoder.start)])
     # Each step of the way there puts out what came in, so that a sequence of one token needs no loop of no steps.

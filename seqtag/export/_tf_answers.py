@@ -30,11 +30,15 @@ def tag_answers(decoder: TagDecoder) -> Callable[[Any, Any], Answers]:
     """
     import tensorflow as tf
 
+    temperature = decoder.temperature
+    decoder = decoder.calibrated()
     is_chain = bool(decoder.transitions.any() or decoder.start.any() or decoder.end.any())
     has_spans = schemes.SCHEMES[decoder.scheme].has_spans
 
     def answer(emissions: Any, lengths: Any) -> Answers:
         mask = tf.sequence_mask(lengths, tf.shape(emissions)[1])
+        if temperature != 1.0:
+            emissions = tf.cast(emissions, tf.float64) / temperature
         chain = Chain(emissions, lengths, decoder) if is_chain else Independent(emissions)
         path = tf.where(mask, chain.path(), 0)
         probabilities = tf.where(mask[..., None], chain.marginals(), 0.0)

@@ -14,6 +14,7 @@ conlleval has it: precision without predicted spans, recall without gold ones, a
 from seqtag.metrics.baselines import most_frequent_class_baseline, most_frequent_label_baseline
 from seqtag.metrics.calibration import Reliability, brier_score, fit_temperature, log_loss, reliability
 from seqtag.metrics.classes import Classes, ClassReport, class_report, encode_classes
+from seqtag.metrics.confidence import SpanConfidence, ThresholdCurve, span_confidence
 from seqtag.metrics.counts import Counts, Row, SpanScores
 from seqtag.metrics.scorers import (
     CLASS_METRICS,
@@ -56,7 +57,9 @@ __all__ = [
     "Report",
     "Row",
     "Scorer",
+    "SpanConfidence",
     "SpanScores",
+    "ThresholdCurve",
     "brier_score",
     "class_report",
     "class_scorer",
@@ -71,6 +74,7 @@ __all__ = [
     "score",
     "scorer",
     "sequence_accuracy",
+    "span_confidence",
     "span_counts",
     "token_accuracy",
 ]

@@ -25,6 +25,7 @@ from seqtag.plots.style import (
     save_figure,
 )
 from seqtag.plots.sweeps import Scale, SweepPoint, plot_sweep
+from seqtag.plots.thresholds import plot_threshold_curve
 from seqtag.plots.traces import plot_memory, plot_trace
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "plot_memory_span",
     "plot_reliability",
     "plot_sweep",
+    "plot_threshold_curve",
     "plot_trace",
     "save_figure",
 ]

@@ -22,6 +22,7 @@ from seqtag.data.corpus import Corpus, Sequence
 from seqtag.data.encoders import Feature, Vocabulary, default_encoders, fit_encoders
 from seqtag.data.streaming import CorpusStream
 from seqtag.errors import BundleError, DataError, NotFittedError, ParameterError
+from seqtag.known import Known
 from seqtag.params import schema
 from seqtag.predictor import Predictor
 from seqtag.scored import Alternative
@@ -213,7 +214,7 @@ class SequenceEstimator(BaseEstimator):
         self._check_fitted()
         return int(self.bundle_.json("metrics.json")["train_tokens"])
 
-    def predict_nbest(self, X: Iterable[Any], n: int = 5) -> list[list[Alternative]]:
+    def predict_nbest(self, X: Iterable[Any], n: int = 5, *, known: Known | None = None) -> list[list[Alternative]]:
         """Return the n best answers for each sequence with their probabilities, see `Predictor.predict_nbest`.
 
         Parameters
@@ -222,6 +223,8 @@ class SequenceEstimator(BaseEstimator):
             As for ``predict``.
         n : int
             How many; there are fewer where no more are possible.
+        known : iterable of (list of (str or None) or None), optional
+            Of a tagger, labels that are known beforehand, see `Predictor.predict`.
 
         Returns
         -------
@@ -229,7 +232,7 @@ class SequenceEstimator(BaseEstimator):
             Pairs of answer and probability, the best first.
         """
         self._check_fitted()
-        return self.predictor_.predict_nbest(self._sequences(X), n)
+        return self.predictor_.predict_nbest(self._sequences(X), n, known=known)
 
     def trace(self, X: Iterable[Any], *, influence: bool = True) -> list[Trace]:
         """Return what the network kept in mind while it read each sequence.

@@ -15,6 +15,7 @@ from seqtag.data.corpus import Sequence
 from seqtag.data.encoders import Feature
 from seqtag.decoders import TagDecoder
 from seqtag.decoding import constrain
+from seqtag.tasks._tag_calibration import LEAST, tag_temperature
 
 
 class DevelopmentScore:
@@ -58,12 +59,26 @@ class DevelopmentScore:
         metrics.score(self._gold, self._gold, scheme)  # what cannot be scored is refused before training, not after
         self._encoded = EncodedCorpus(features, dev)
 
+    def temperature(self) -> float:
+        """Return the temperature that fits the development data best; 1 where there are too few to tell."""
+        if len(self._gold) < LEAST:
+            return 1.0
+        decoder = trained_decoder(self._model, self._labels, self._scheme, self._allowed)
+        emissions: list[Any] = [None] * len(self._gold)
+        for place, row in run_batches(KerasBackend(self._model), self._encoded, _by_sequence):
+            emissions[place] = row
+        return tag_temperature(decoder, emissions, self._gold)
+
     def __call__(self) -> tuple[float, float]:
         decoder = trained_decoder(self._model, self._labels, self._scheme, self._allowed)
         predicted: list[list[str]] = [[]] * len(self._gold)
         for place, row in run_batches(KerasBackend(self._model), self._encoded, decoder.best):
             predicted[place] = [self._labels[i] for i in row]
         return metrics.score(self._gold, predicted, self._scheme), 0.0
+
+
+def _by_sequence(outputs: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
+    return [row[:length].copy() for row, length in zip(outputs, lengths, strict=True)]
 
 
 def trained_decoder(model: Any, labels: SequenceOf[str], scheme: str, allowed: dict[str, np.ndarray]) -> TagDecoder:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from collections.abc import Sequence as SequenceOf
 from dataclasses import replace
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from seqtag.data.encoders import Feature
 from seqtag.data.streaming import CorpusStream
 from seqtag.decoders import TagDecoder
 from seqtag.errors import DataError
+from seqtag.known import Known
 from seqtag.params import Param, check_params
 from seqtag.scored import ScoredSpan
 from seqtag.tasks._base import SequenceEstimator, validation_pair
@@ -50,6 +51,7 @@ from seqtag.tasks._parameters import (
 from seqtag.tasks._scoring import DevelopmentScore, trained_decoder
 from seqtag.tasks._streamed import StreamedLabels, refuse_beside
 from seqtag.tasks._weights import token_weights
+from seqtag.thresholds import Threshold
 
 logger = logging.getLogger("seqtag")
 
@@ -124,6 +126,9 @@ class SequenceTagger(SequenceEstimator):
     invalid_tags : str
         What becomes of training labels that break the scheme: ``repair`` converts them as conlleval reads them,
         ``allow`` permits the transitions that occur.
+    calibrate : bool
+        Whether a temperature is fitted on the development data, if they are 50 sequences or more, so that the
+        probabilities of spans can be believed. No label changes.
     device : str
         Where training computes: ``auto`` is a GPU where one is visible, ``gpu`` insists on it, ``cpu`` hides the GPUs.
     precision : str
@@ -145,6 +150,8 @@ class SequenceTagger(SequenceEstimator):
         The labels, in the order of the columns of `predict_proba`.
     scheme_ : str
         The tagging scheme.
+    temperature_ : float
+        What scores are divided by before they become probabilities.
     history_ : dict
         Loss, score, seconds and tokens a second of each epoch.
     n_tokens_ : int
@@ -192,6 +199,7 @@ class SequenceTagger(SequenceEstimator):
         validation_fraction: Fraction = 0.1,
         class_weight: ClassWeight = None,
         invalid_tags: Annotated[str, Param("training", choices=lambda: ("repair", "allow"))] = "repair",
+        calibrate: Annotated[bool, Param("training")] = True,
         device: Device = "auto",
         precision: Precision = "float32",
         strategy: Strategy = "none",
@@ -227,6 +235,7 @@ class SequenceTagger(SequenceEstimator):
         self.validation_fraction = validation_fraction
         self.class_weight = class_weight
         self.invalid_tags = invalid_tags
+        self.calibrate = calibrate
         self.device = device
         self.precision = precision
         self.strategy = strategy
@@ -254,7 +263,8 @@ class SequenceTagger(SequenceEstimator):
         y : iterable of list of str, optional
             One label a token; not needed where the sequences carry their labels.
         validation_data : (X, y), Corpus or CorpusStream, optional
-            Scored after each epoch to choose the best weights. Without it a part of the training data is held out.
+            Scored after each epoch to choose the best weights, then used to calibrate. Without it a part of the
+            training data is held out.
         sample_weight : array-like, shape (n_sequences,), optional
             Weight of each sequence in the loss.
         callbacks : sequence of keras.callbacks.Callback
@@ -285,35 +295,79 @@ class SequenceTagger(SequenceEstimator):
         self._train(data, dev, seed, callbacks, _metric(data.scheme), began)
         return self
 
-    def predict(self, X: Iterable[Any]) -> np.ndarray:
+    def predict(self, X: Iterable[Any], *, known: Known | None = None) -> np.ndarray:
         """Return the labels of each sequence.
+
+        Parameters
+        ----------
+        X : iterable
+            As for `fit`.
+        known : iterable of (list of (str or None) or None), optional
+            Labels that are known beforehand, see `Predictor.predict`.
 
         Returns
         -------
         ndarray of object, shape (n_sequences,)
             A list of labels in each place, so that scikit-learn's ``cross_val_predict`` can put folds together.
         """
-        return _object_array(self.predictor_.predict(X))
+        return _object_array(self.predictor_.predict(X, known=known))
 
-    def predict_proba(self, X: Iterable[Any]) -> np.ndarray:
+    def predict_proba(self, X: Iterable[Any], *, known: Known | None = None) -> np.ndarray:
         """Return p(label | sequence) of each token.
+
+        Parameters
+        ----------
+        X, known : as in `predict`
+            The sequences, and what is known of their labels.
 
         Returns
         -------
         ndarray of object, shape (n_sequences,)
             An array (T, K) in each place, with columns as ``labels_``.
         """
-        return _object_array(self.predictor_.predict_proba(X))
+        return _object_array(self.predictor_.predict_proba(X, known=known))
 
-    def predict_spans(self, X: Iterable[Any]) -> list[list[ScoredSpan]]:
+    def predict_spans(
+        self, X: Iterable[Any], *, threshold: Threshold | None = None, known: Known | None = None
+    ) -> list[list[ScoredSpan]]:
         """Return the spans of each sequence, with their place in its text and how probable they are.
+
+        Parameters
+        ----------
+        X : iterable
+            As for `fit`.
+        threshold : float or mapping of str to float, optional
+            Leave out spans that are less probable than this, or than what it says for their label.
+        known : as in `predict`, optional
+            What is known of their labels.
 
         Returns
         -------
         list of list of seqtag.scored.ScoredSpan
             In the order of the tokens; none where the labels write no spans.
         """
-        return self.predictor_.predict_spans(self._sequences(X))
+        return self.predictor_.predict_spans(self._sequences(X), threshold=threshold, known=known)
+
+    def span_confidence(self, X: Iterable[Any], y: Iterable[Any] | None = None) -> metrics.SpanConfidence:
+        """Hold the predicted spans and their probabilities against the right ones.
+
+        Parameters
+        ----------
+        X : iterable
+            As for `fit`.
+        y : iterable of list of str, optional
+            The right labels; not needed where the sequences carry them.
+
+        Returns
+        -------
+        seqtag.metrics.SpanConfidence
+            Its ``reliability()`` and ``curve()`` can be drawn (`seqtag.plots`); its ``thresholds(precision)`` are what
+            `predict_spans` takes.
+        """
+        sequences = as_sequences(X, y, tokenizer=self.tokenizer)
+        check_labelled(sequences, "sequence to score")
+        gold = [list(sequence.labels or ()) for sequence in sequences]
+        return metrics.span_confidence(gold, self.predictor_.predict_spans(sequences), self.scheme_)
 
     def score(self, X: Iterable[Any], y: Iterable[Any] | None = None) -> float:
         """Return the span F1 of the predictions (token accuracy where the labels write no spans).
@@ -339,6 +393,11 @@ class SequenceTagger(SequenceEstimator):
     def scheme_(self) -> str:
         """The tagging scheme."""
         return self.predictor_.scheme
+
+    @property
+    def temperature_(self) -> float:
+        """What scores are divided by before they become probabilities."""
+        return cast(TagDecoder, self.predictor_.decoder).temperature
 
     def _development(self, validation_data: Any, data: LabelledData | StreamedLabels) -> LabelledData | None:
         """Coerce the validation data; its labels stay as they are, so that the score is that of the file."""
@@ -370,7 +429,9 @@ class SequenceTagger(SequenceEstimator):
         return DevelopmentScore(model, features, dev.sequences, labels, data.scheme, data.allowed(labels))
 
     def _decoder_of(self, model: Any, labels: SequenceOf[str], data: Any, score: Any) -> TagDecoder:
-        return trained_decoder(model, labels, data.scheme, data.allowed(labels))
+        decoder = trained_decoder(model, labels, data.scheme, data.allowed(labels))
+        temperature = score.temperature() if score is not None and self.calibrate else 1.0
+        return replace(decoder, temperature=temperature)
 
 
 def _metric(scheme: str) -> str:
