@@ -1,6 +1,7 @@
 """Tokens labelled as they arrive: what the forward variable says, with the state carried; and who cannot."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -60,6 +61,23 @@ def test_a_crf_labels_by_its_forward_variable_within_the_scheme(chain):
     labels = [label for _, label, _ in found]
     assert not problems(labels, "iob2") and len(set(labels)) > 2
     assert bound  # so the scheme had something to forbid
+
+
+def test_a_temperature_changes_probabilities_and_no_label(chain):
+    tempered = replace(chain.decoder, temperature=2.3)
+    other = Predictor(chain.features, tempered, chain.backend, manifest=chain.manifest)
+    emissions, _ = chain.backend.compute_with_state(inputs_of(chain, WORDS), None)
+    own = tempered.calibrated()
+    alpha = None
+    pairs = zip(other.stream_tokens(WORDS), chain.stream_tokens(WORDS), strict=True)
+    for t, (found, before) in enumerate(pairs):
+        scores = decoding.temper(emissions[0, t], 2.3)
+        through = own.start if alpha is None else np.log(np.exp(alpha[:, None] + own.transitions).sum(axis=0))
+        alpha = scores + through
+        p = np.exp(alpha - np.log(np.exp(alpha).sum()))
+        assert found.label == before.label
+        assert found.probability == pytest.approx(p[TAGS.index(found.label)], abs=1e-5)
+        assert found.probability != pytest.approx(before.probability, abs=1e-5)
 
 
 def inputs_of(predictor, words):

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -73,6 +74,8 @@ DECODERS = {
     "start alone": TagDecoder(("a", "b"), "none", np.zeros((2, 2)), np.array([0.0, -3.0]), np.zeros(2)),
     "softmax": TagDecoder(("a", "b", "c"), "none", np.zeros((3, 3)), np.zeros(3), np.zeros(3)),
     "one label": random_decoder(k=1),
+    "tempered": replace(random_decoder(forbidden=0.4, seed=5), temperature=2.3),
+    "tempered softmax": TagDecoder(("a", "b", "c"), "none", np.zeros((3, 3)), np.zeros(3), np.zeros(3), 0.6),
 }
 
 
@@ -87,7 +90,9 @@ def test_the_best_path_and_the_marginals_are_those_of_python(name, lengths):
     best, _ = decoding.viterbi(emissions, lengths, *scores)
     inside = np.arange(emissions.shape[1]) < np.array(lengths)[:, None]
     np.testing.assert_array_equal(found["tags"], np.where(inside, best, -1))
-    expected = decoding.marginals(emissions, lengths, *scores)
+    own = decoder.calibrated()
+    tempered = decoding.temper(emissions, decoder.temperature)
+    expected = decoding.marginals(tempered, lengths, own.transitions, own.start, own.end)
     np.testing.assert_allclose(found["tag_probabilities"], expected, rtol=1e-4, atol=1e-30)
     chosen = np.take_along_axis(expected, best[..., None], axis=2)[..., 0]
     np.testing.assert_allclose(found["probabilities"], np.where(inside, chosen, 0), rtol=1e-4)

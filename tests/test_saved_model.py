@@ -4,6 +4,7 @@ import itertools
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -164,10 +165,11 @@ def _decoder(labels, scheme, *, chain=True, seed=0):
     )
 
 
+@pytest.mark.parametrize("temperature", [1.0, 2.3])
 @pytest.mark.parametrize("chain", [True, False], ids=["chain", "each by itself"])
 @pytest.mark.parametrize("scheme", list(TAGS))
-def test_answers_are_those_of_the_decoder(scheme, chain):
-    decoder = _decoder(TAGS[scheme], scheme, chain=chain)
+def test_answers_are_those_of_the_decoder(scheme, chain, temperature):
+    decoder = replace(_decoder(TAGS[scheme], scheme, chain=chain), temperature=temperature)
     rng = np.random.default_rng(1)
     lengths = np.array([5, 1, 0, 9, 2], np.int32)
     emissions = rng.normal(scale=2.0, size=(5, 9, len(decoder.labels))).astype(np.float32)
