@@ -32,6 +32,7 @@ ROWS = (
     "ewt_pos",
     "korean_pos",
     "wnut17",
+    "wnut17_glove",
     "demo",
     "demo_deep",
     "demo_simple_rnn",

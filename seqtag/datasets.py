@@ -23,6 +23,7 @@ import numpy as np
 from seqtag.data.catalogue import DATASETS, Dataset
 from seqtag.data.corpus import Corpus, Sequence
 from seqtag.data.download import files_of
+from seqtag.data.embeddings import published
 from seqtag.data.generated import make_tagging
 from seqtag.data.memory import make_memory
 from seqtag.data.python_code import ROLES, standard_library, take
@@ -38,6 +39,7 @@ __all__ = [
     "describe",
     "fetch_atis",
     "fetch_conll2000",
+    "fetch_glove",
     "fetch_nsmc",
     "fetch_ptb",
     "fetch_snips",
@@ -322,6 +324,33 @@ def fetch_tiny_shakespeare() -> Corpora:
         size += 1
     parts = {"train": whole[:size], "test": whole[size:]}
     return {split: replace(corpus, name=f"tiny_shakespeare {split}") for split, corpus in parts.items()}
+
+
+def fetch_glove(*, dim: int = 50) -> Path:
+    """Fetch GloVe's vectors of 400,000 words in lower case, of Wikipedia and Gigaword (Pennington et al., 2014).
+
+    The archive of 862 MB is downloaded once, and all four widths are in it. Licence: PDDL 1.0, public domain.
+
+    Parameters
+    ----------
+    dim : {50, 100, 200, 300}
+        Numbers a word.
+
+    Returns
+    -------
+    Path
+        A file for the encoder ``{"embeddings": path}``, which takes the name ``glove.6B.50d`` as well.
+
+    Raises
+    ------
+    ParameterError
+        If there are no vectors of that width.
+    DataError
+        If they cannot be downloaded, or are not those that were published.
+    """
+    if dim not in published.GLOVE_DIMS:
+        raise ParameterError(f"dim must be one of {', '.join(map(str, published.GLOVE_DIMS))}; got {dim!r}.")
+    return published.fetch(f"glove.6B.{dim}d")
 
 
 def _read(name: str, reader: Callable[..., Corpus]) -> Corpora:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from seqtag.data.lookup import PADDING
+from seqtag.data.lookup import PADDING, UNKNOWN
 from seqtag.reference import LayerRun, run_cell, run_stack
 from seqtag.registry import Registry
 
@@ -107,7 +107,15 @@ FEATURES: Registry[Callable[[Mapping[str, Any], Weights, np.ndarray], np.ndarray
 def embed(spec: Mapping[str, Any], weights: Weights, ids: np.ndarray) -> np.ndarray:
     """Look up the vectors of one or more ids a token, side by side: (..., width) -> (..., width x dim)."""
     table = weights[f"{spec['name']}_vectors/embeddings"]
-    return table[ids].reshape(*ids.shape[:-1], spec["width"] * spec["dim"]).astype(np.float64)
+    if spec.get("starts"):  # of the first column that knows the token; of none, of the last
+        known = ids != np.array(spec["starts"]) + UNKNOWN
+        first = np.where(known.any(-1), known.argmax(-1), ids.shape[-1] - 1)
+        ids = np.take_along_axis(ids, first[..., None], axis=-1)
+    vectors = table[ids].reshape(*ids.shape[:-1], ids.shape[-1] * spec["dim"]).astype(np.float64)
+    if not spec.get("projected"):
+        return vectors
+    own = _below(weights, f"{spec['name']}_projected")
+    return vectors @ own["kernel"] + own["bias"]
 
 
 @FEATURES.register("chars")

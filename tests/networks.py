@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as SequenceOf
 from functools import cache
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ UNITS = 4
 SENTENCES = ["Ada moved to Paris in May", "한국 에서", "x", "extraordinarily !", "to Paris"]
 UNSEEN = ["unseen 👍🏽 Ada", "qqq", "to unseen words and much more of them than before"]
 
+EMBEDDINGS = Path(__file__).parent / "embeddings" / "small.txt"
 ENCODERS: dict[str, list[Any]] = {
     "words": [{"words": None, "dim": 5}],
     "affixes and cnn": [
@@ -38,6 +40,7 @@ ENCODERS: dict[str, list[Any]] = {
     "column and lstm": [{"column": "pos", "dim": 3}, {"chars": "lstm", "filters": 6, "dim": 4, "min_count": 1}],
     "gru": [{"chars": "gru", "filters": 4, "dim": 3, "min_count": 1, "jamo": True}],
     "column": [{"column": "pos", "dim": 3}],
+    "embeddings": [{"embeddings": str(EMBEDDINGS), "dim": 3}, {"words": None, "dim": 3}],
     "vectors": [{"vectors": "glove", "standardize": True}, {"words": None, "dim": 3}],
     "frames": ["frames"],
 }

@@ -46,6 +46,7 @@ ASKED = [
     "",
     " ".join(["to unseen words and much more of them than before , extraordinarily !"] * 5),  # the longest
 ]
+VECTORS = Path(__file__).parent / "embeddings" / "small.txt"
 ENCODERS: dict[str, list[Any]] = {
     "words affixes cnn": [
         {"affixes": None, "min_count": 1, "dim": 2},
@@ -58,6 +59,11 @@ ENCODERS: dict[str, list[Any]] = {
         {"chars": "gru", "filters": 4, "min_count": 1, "jamo": True},
     ],
     "words vectors": [{"vectors": "glove", "standardize": True}, {"words": None, "dim": 3, "lowercase": False}],
+    "words embeddings": [
+        {"words": None, "dim": 3},
+        {"embeddings": str(VECTORS), "dim": 5},
+        {"embeddings": str(VECTORS.with_name("header.vec")), "tune": "tuned", "lowercase": False, "keep": 3},
+    ],
     "frames": ["frames"],
 }
 FACTORS: dict[str, SequenceOf[str]] = {

@@ -31,6 +31,7 @@ BIG = {"ud_english_ewt", "nsmc", "ptb"}
 
 def test_every_data_set_has_a_function_and_every_function_a_data_set():
     functions = {name.partition("_")[2]: name for name in datasets.__all__ if name.split("_")[0] in ("fetch", "make")}
+    assert functions.pop("glove") == "fetch_glove"  # word vectors, see test_embeddings.py
     assert set(functions) | {"python_code", "digits"} == set(DATASETS.names())
     assert all(name.startswith("fetch_") == (short in FETCHED) for short, name in functions.items())
     assert list(datasets._LOADERS) == list(DATASETS.names())

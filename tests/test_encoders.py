@@ -3,6 +3,7 @@
 import json
 import re
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ CHOICES = [
     {"chars": "lstm", "jamo": True, "min_count": 1},
     {"ngrams": 2, "min_count": 1},
     {"column": "pos"},
+    {"embeddings": str(Path(__file__).parent / "embeddings" / "small.txt"), "tune": "tuned"},
     {"words": None, "lowercase": False, "min_count": 2},
 ]
 
@@ -212,7 +214,7 @@ def test_choices(choice, parsed):
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
-        ("wrods", "an encoder must be one of words, affixes, chars, column, .*'wrods'.*Did you mean 'words'"),
+        ("wrods", "an encoder must be one of words, affixes, chars, embeddings, .*'wrods'.*Did you mean 'words'"),
         ({"char": "lstm"}, "Did you mean 'chars'"),
         ({"dim": 3, "wrods": None}, "Did you mean 'words'"),
         ({"words": None, "chars": None}, "exactly one of them"),

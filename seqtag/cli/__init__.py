@@ -437,7 +437,8 @@ def quantize(
 def check(config: ConfigFile, set_: Sets = None) -> None:
     """Check a configuration and its data, without training.
 
-    Standard output gets the complete configuration, standard error the counts of what was read.
+    Standard output gets the complete configuration, standard error the counts of what was read and how many of its
+    words have a pretrained vector.
     """
     from seqtag import experiment
     from seqtag.config import load_config
@@ -448,6 +449,8 @@ def check(config: ConfigFile, set_: Sets = None) -> None:
     tell(experiment.summary(corpora, settings.task) + "\n")
     experiment.warn_of_unseen(corpora, settings.task)
     experiment.check_encoders(settings, corpora)
+    for coverage in experiment.coverage_of(settings, corpora):
+        tell(coverage.to_text() + "\n")
     show(settings.to_yaml().rstrip())
 
 

@@ -46,6 +46,11 @@ def files_of(dataset: Dataset) -> dict[str, list[Path]]:
     return splits
 
 
+def file_of(file: File) -> Path:
+    """Return one file: from the local folder, from the cache, or downloaded; errors as `files_of`."""
+    return _local(file) or _cached(file) or _download(file)
+
+
 def _local(file: File) -> Path | None:
     folder = os.environ.get(FOLDER_VARIABLE)
     if not folder:

@@ -1,4 +1,4 @@
-"""Sequences to arrays: words, affixes, characters, columns, frames, vectors; each an entry in `ENCODERS`.
+"""Sequences to arrays: words, affixes, characters, pretrained embeddings, columns, frames, vectors: see `ENCODERS`.
 
 An encoder is fitted once on a corpus and is then plain data (a `Feature`). What depends on the token alone is
 computed once per distinct token of a batch (``level="type"``), what depends on the place (a column, numbers) once per
@@ -12,11 +12,13 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 
+from seqtag.data.embeddings.table import fit_table, starts_of
 from seqtag.data.features import Feature, FeatureSpec, check_width, column_of, frames_of, vectors_of
 from seqtag.data.lookup import FIRST, Lookup, Spelling, learn_table, ngrams
 from seqtag.data.scaling import learn_scaler
@@ -49,11 +51,14 @@ class Vocabulary:
         Can be gone through as often as needed, in memory or from a file.
     is_numeric : bool
         Whether the sequences have frames in place of tokens.
+    development : Counter of str
+        How often each token of the development data occurs, for which pretrained vectors are kept, too.
     """
 
     tokens: Counter[str]
     sequences: Iterable[Sequence]
     is_numeric: bool = False
+    development: Counter[str] = field(default_factory=Counter)
 
     @classmethod
     def of(cls, sequences: Iterable[Sequence]) -> Vocabulary:
@@ -98,6 +103,11 @@ _Number = Annotated[int, Param("encoder", low=0)]
 _Rate = Annotated[float, Param("encoder", low=0, high=1)]
 _Switch = Annotated[bool, Param("encoder")]
 _Name = Annotated[str, Param("encoder")]
+
+TUNES = ("frozen", "tuned", "projected")
+"""What becomes of pretrained vectors in training: they stay, they are trained on, or a linear layer is learned."""
+
+_Tune = Annotated[str, Param("encoder", choices=lambda: TUNES)]
 
 
 @ENCODERS.register("words")
@@ -147,6 +157,53 @@ def fit_chars(
     spelling = Spelling(fold, length, learn_table(counts, min_count))
     spec = FeatureSpec("chars", "chars", "type", spelling.size, dim=dim, model=model, filters=filters)
     return Feature(spec, spelling=spelling)
+
+
+@ENCODERS.register("embeddings")
+def fit_embeddings(
+    vocabulary: Vocabulary,
+    source: _Name,
+    *,
+    tune: _Tune = "projected",
+    dim: _Size = 100,
+    keep: _Number = 50_000,
+    min_count: _Size = 1,
+    lowercase: _Switch = True,
+    digits: _Switch = True,
+    normalize: _Switch = True,
+    encoding: _Name = "utf-8",
+) -> Feature:
+    """Begin with the vectors of a file (GloVe, word2vec, fastText, NumPy); with ``projected``, ``dim`` is the width."""
+    parts = {"train": vocabulary.tokens_for("embeddings"), "dev": vocabulary.development}
+    lookups, pretrained = fit_table(
+        source,
+        parts,
+        keep=keep,
+        min_count=min_count,
+        lowercase=lowercase,
+        digits=digits,
+        normalize=normalize,
+        encoding=encoding,
+    )
+    size, width = pretrained.rows.shape
+    spec = FeatureSpec(
+        embeddings_name(source),
+        "ids",
+        "type",
+        size,
+        width=len(lookups),
+        dim=width,
+        starts=starts_of(lookups),
+        trainable=tune == "tuned",
+        projected=dim if tune == "projected" else 0,
+    )
+    return Feature(spec, lookups, pretrained=pretrained)
+
+
+def embeddings_name(source: str) -> str:
+    """Return what the feature of a file of vectors is called: as the file, without what Keras has no place for."""
+    stem = re.sub(r"(\.(txt|vec|bin|npz|npy|gz))+$", "", Path(source).name)
+    return f"embeddings_{re.sub(r'[^0-9A-Za-z]+', '_', stem)}"
 
 
 @ENCODERS.register("column")

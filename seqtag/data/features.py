@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Sequence as SequenceOf
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from seqtag.data.embeddings.table import Pretrained
 from seqtag.data.lookup import Lookup, Spelling, from_dict, index_of, look_up, ngrams, spell
 from seqtag.data.scaling import Scaler
 from seqtag.data.sequence import Sequence, called
@@ -43,6 +44,13 @@ class FeatureSpec:
         Who reads the characters (``chars`` only): a convolution, or a bidirectional recurrent cell.
     filters : int
         Outputs of that reader.
+    starts : tuple of int
+        Where each column of ids has a range of its own that begins here, and a token's vector is that of the first
+        column that knows it. Empty: the vectors of all columns side by side.
+    trainable : bool
+        Whether training changes the table (``ids`` only).
+    projected : int
+        Width of a linear layer behind the table; 0 for none (``ids`` only).
     """
 
     name: str
@@ -55,6 +63,12 @@ class FeatureSpec:
     drop: float = 0.0
     model: str = "cnn"
     filters: int = 30
+    starts: tuple[int, ...] = ()
+    trainable: bool = True
+    projected: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "starts", tuple(self.starts))  # JSON has no tuples
 
 
 @dataclass(frozen=True)
@@ -79,6 +93,8 @@ class Feature:
         The vectors read in place of the frames.
     ngram : int
         How many tokens, from each place on, are read as one.
+    pretrained : Pretrained, optional
+        What the network's table begins with. Training alone has it: it is no part of the JSON form.
     """
 
     spec: FeatureSpec
@@ -89,6 +105,7 @@ class Feature:
     scaler: Scaler | None = None
     vectors: str | None = None
     ngram: int = 1
+    pretrained: Pretrained | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def _ids(self) -> list[dict[str, int]]:
@@ -148,7 +165,9 @@ class Feature:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
-        return asdict(self)
+        state = asdict(replace(self, pretrained=None))
+        del state["pretrained"]
+        return state
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Feature:

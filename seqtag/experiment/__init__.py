@@ -23,6 +23,7 @@ from seqtag.experiment._reading import (
     Corpora,
     check_encoders,
     check_labelled,
+    coverage_of,
     read_corpora,
     retokenize,
     summary,
@@ -48,6 +49,7 @@ __all__ = [
     "check_encoders",
     "check_labelled",
     "check_output",
+    "coverage_of",
     "evaluate",
     "evaluate_corpus",
     "quantize",
@@ -134,6 +136,8 @@ def run(
         say("no dev data: a share of train (validation_fraction) is held out to choose the best epoch")
     estimator = config.estimator().set_params(verbose=verbose)
     estimator.fit(corpora["train"], validation_data=corpora.get("dev"))
+    for coverage in estimator.coverage_:
+        say(coverage.to_text())
     evaluations = tuple(
         evaluate_corpus(estimator.predictor_, corpora[split], corpora["train"], name=split)
         for split in ("dev", "test")

@@ -12,7 +12,9 @@ from typing import Any
 from seqtag import datasets, render
 from seqtag.config import Config, Data
 from seqtag.data.corpus import Corpus, Sequence
-from seqtag.data.encoders import fit_encoders
+from seqtag.data.embeddings.coverage import Coverage
+from seqtag.data.embeddings.table import check_beginning
+from seqtag.data.encoders import Vocabulary, fit_encoders, parse_choice
 from seqtag.data.readers import read
 from seqtag.data.streaming import CorpusStream
 from seqtag.data.tokenizers import tokenize
@@ -169,6 +171,8 @@ def warn_of_unknown(corpus: Corpus, name: str, who: str, known: Collection[str],
 def check_encoders(config: Config, corpora: Mapping[str, Corpus]) -> None:
     """Refuse a configuration whose encoders cannot read the data: fit them on the first sequence of each part.
 
+    Of pretrained vectors only the beginning of the file is read; `coverage_of` reads all of it.
+
     Raises
     ------
     DataError, ConfigError
@@ -177,7 +181,43 @@ def check_encoders(config: Config, corpora: Mapping[str, Corpus]) -> None:
     if config.model["encoders"] == "auto":
         return
     firsts = [next(sequence for sequence in corpus if len(sequence)) for corpus in corpora.values()]
-    fit_encoders(config.model["encoders"], firsts)
+    others = []
+    for choice in config.model["encoders"]:
+        name, arguments, options = parse_choice(choice)
+        if name == "embeddings":
+            check_beginning(arguments[0], options.get("encoding", "utf-8"))
+        else:
+            others.append(choice)
+    if others:
+        fit_encoders(others, firsts)
+
+
+def coverage_of(config: Config, corpora: Mapping[str, Corpus]) -> list[Coverage]:
+    """Return how many of the words have a pretrained vector, for which the files of vectors are read as a whole.
+
+    Parameters
+    ----------
+    config : Config
+        Names the files among its encoders; there may be none.
+    corpora : mapping of str to Corpus
+        From `read_corpora`.
+
+    Raises
+    ------
+    DataError
+        If a file cannot be found or read, naming the line.
+    """
+    choices = config.model["encoders"]
+    chosen = [] if choices == "auto" else [c for c in choices if parse_choice(c)[0] == "embeddings"]
+    if not chosen:
+        return []
+    read = {
+        split: retokenize(corpora[split], config.model["tokenizer"]) for split in ("train", "dev") if split in corpora
+    }
+    vocabulary = Vocabulary.of(read["train"])
+    dev = Counter(token for sequence in read.get("dev", ()) for token in sequence.tokens)
+    features = fit_encoders(chosen, replace(vocabulary, development=dev))
+    return [feature.pretrained.coverage for feature in features if feature.pretrained is not None]
 
 
 def _counts(corpus: Corpus | CorpusStream, task: str) -> list[Any]:

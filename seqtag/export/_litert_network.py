@@ -6,13 +6,13 @@ batch would need arrays of a size that is not known beforehand.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from seqtag.data.lookup import PADDING
+from seqtag.data.lookup import PADDING, UNKNOWN
 from seqtag.data.scaling import Scaler
 from seqtag.export._litert_stack import Weights, check_cell, run_layer, run_stack, within
 from seqtag.nn.stack import Stack
@@ -71,8 +71,23 @@ FEATURES: Registry[Any] = Registry("feature kind")
 @FEATURES.register("ids")
 def embed(spec: Mapping[str, Any], weights: Weights, ids: Any) -> Any:
     """Look up the vectors of one or more ids a token, side by side: (B, T, width) -> (B, T, width x dim)."""
-    vectors = tf.gather(weights[f"{spec['name']}_vectors/embeddings"], ids)
-    return tf.reshape(vectors, (*ids.shape[:2], spec["width"] * spec["dim"]))
+    if spec.get("starts"):
+        ids = _first_known(ids, spec["starts"])
+    rows = tf.gather(weights[f"{spec['name']}_vectors/embeddings"], ids)
+    vectors = tf.reshape(rows, (*ids.shape[:2], ids.shape[2] * spec["dim"]))
+    if not spec.get("projected"):
+        return vectors
+    flat = tf.reshape(vectors, (-1, spec["dim"] * ids.shape[2]))
+    return tf.reshape(_scores(weights, f"{spec['name']}_projected", flat), (*ids.shape[:2], spec["projected"]))
+
+
+def _first_known(ids: Any, starts: Sequence[int]) -> Any:
+    """Of several ids a token, keep that of the first column that knows it, (B, T, 1); of none, the last one's."""
+    found = ids[:, :, -1]
+    for column in reversed(range(len(starts) - 1)):
+        here = ids[:, :, column]
+        found = tf.where(tf.equal(here, starts[column] + UNKNOWN), found, here)
+    return found[:, :, None]
 
 
 @FEATURES.register("chars")

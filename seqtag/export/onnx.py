@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from seqtag.choices.cells import CELLS, MERGES, Cell
+from seqtag.data.lookup import UNKNOWN
 from seqtag.errors import ConfigError
 from seqtag.export._carried import STATE, STATE_OUT, carries_state, initial_state, put_state, state_shape, take_state
 from seqtag.export._poolings import POOLED
@@ -139,11 +140,29 @@ def _dense(graph: GraphBuilder, model: Any, states: str, name: str) -> str:
 
 
 def embedded(graph: GraphBuilder, model: Any, spec: Mapping[str, Any]) -> str:
-    """Look up the vectors of one or more ids a token and lay them side by side."""
+    """Look up the vectors of one or more ids a token, or of the first that is known, and lay them side by side."""
     (table,) = model.get_layer(f"{spec['name']}_vectors").get_weights()
-    vectors = graph.add("Gather", [graph.constant(table), spec["name"]], axis=0)
+    ids, width = spec["name"], spec["width"]
+    if spec["starts"]:
+        ids, width = _first_known(graph, ids, spec["starts"]), 1
+    vectors = graph.add("Gather", [graph.constant(table), ids], axis=0)
     lead = (0,) if spec["level"] == "type" else (0, 0)
-    return graph.add("Reshape", [vectors, graph.ints(*lead, spec["width"] * spec["dim"])])
+    vectors = graph.add("Reshape", [vectors, graph.ints(*lead, width * spec["dim"])])
+    if not spec["projected"]:
+        return vectors
+    kernel, bias = model.get_layer(f"{spec['name']}_projected").get_weights()
+    return graph.add("Add", [graph.add("MatMul", [vectors, graph.constant(kernel)]), graph.constant(bias)])
+
+
+def _first_known(graph: GraphBuilder, ids: str, starts: Sequence[int]) -> str:
+    """Of several ids a token, keep that of the first column that knows it, (..., 1); of none, the last one's."""
+    ids = graph.add("Cast", [ids], to=7)  # int64 in any case: a graph that reads strings looks such ids up
+    columns = [graph.add("Gather", [ids, graph.ints(i)], axis=-1) for i in range(len(starts))]
+    found = columns[-1]
+    for column, start in reversed(list(zip(columns[:-1], starts, strict=False))):
+        unknown = graph.add("Equal", [column, graph.ints(start + UNKNOWN)])
+        found = graph.add("Where", [unknown, found, column])
+    return found
 
 
 def given(graph: GraphBuilder, model: Any, spec: Mapping[str, Any]) -> str:

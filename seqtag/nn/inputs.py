@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -193,19 +194,60 @@ class Table(keras.layers.Embedding):
         return rows_of(self.embeddings, ids)
 
 
-def embedding(size: int, dim: int, seed: int, name: str) -> Table:
+@keras.saving.register_keras_serializable("seqtag")
+class FirstKnown(keras.layers.Layer):
+    """Of several ids a token, keep that of the first column that knows it; of none, the last column's unknown id.
+
+    Parameters
+    ----------
+    starts : sequence of int
+        Where each column's range of the ids begins.
+    """
+
+    def __init__(self, starts: Sequence[int], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.starts = tuple(starts)
+
+    def call(self, ids: Any) -> Any:
+        """Return ids (..., 1) of ids (..., columns)."""
+        found = ids[..., -1]
+        for column in reversed(range(len(self.starts) - 1)):
+            here = ids[..., column]
+            found = ops.where(here == self.starts[column] + UNKNOWN, found, here)
+        return ops.expand_dims(found, -1)
+
+    def compute_output_shape(self, ids_shape: Any) -> tuple[int | None, ...]:
+        """Return the shape of the ids that are kept."""
+        return (*ids_shape[:-1], 1)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return super().get_config() | {"starts": list(self.starts)}
+
+
+def embedding(size: int, dim: int, seed: int, name: str, trainable: bool = True) -> Table:
     """Make a table of ``size`` vectors of variance 1 / dim."""
     scale = (3.0 / dim) ** 0.5
     uniform = keras.initializers.RandomUniform(-scale, scale, seed=seed)
-    return Table(size, dim, embeddings_initializer=uniform, name=name)
+    return Table(size, dim, embeddings_initializer=uniform, name=name, trainable=trainable)
 
 
 def embed_ids(spec: FeatureSpec, ids: Any, seed: int) -> Any:
-    """Embed one or more ids a token and lay their vectors side by side: (..., width) -> (..., width x dim)."""
+    """Embed one or more ids a token and lay their vectors side by side: (..., width) -> (..., width x dim).
+
+    With ``starts`` only the first id that is known is embedded, and with ``projected`` a linear layer follows.
+    """
     if spec.drop:
         ids = RareDropout(spec.rare_from, spec.drop, seed + 1, name=f"{spec.name}_rare")(ids)
-    vectors = embedding(spec.size, spec.dim, seed, f"{spec.name}_vectors")(ids)
-    return keras.layers.Reshape((*ids.shape[1:-1], spec.width * spec.dim), name=f"{spec.name}_flat")(vectors)
+    if spec.starts:
+        ids = FirstKnown(spec.starts, name=f"{spec.name}_first")(ids)
+    vectors = embedding(spec.size, spec.dim, seed, f"{spec.name}_vectors", spec.trainable)(ids)
+    flat = (*ids.shape[1:-1], ids.shape[-1] * spec.dim)
+    vectors = keras.layers.Reshape(flat, name=f"{spec.name}_flat")(vectors)
+    if not spec.projected:
+        return vectors
+    glorot = keras.initializers.GlorotUniform(seed=seed + 2)
+    return keras.layers.Dense(spec.projected, kernel_initializer=glorot, name=f"{spec.name}_projected")(vectors)
 
 
 def embed_chars(spec: FeatureSpec, ids: Any, seed: int) -> Any:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from collections.abc import Sequence as SequenceOf
 from contextlib import AbstractContextManager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -19,6 +20,7 @@ from seqtag.bundle import Bundle
 from seqtag.data.batching import TrainingBatches
 from seqtag.data.coerce import as_sequences
 from seqtag.data.corpus import Corpus, Sequence
+from seqtag.data.embeddings.coverage import Coverage
 from seqtag.data.encoders import Feature, Vocabulary, default_encoders, fit_encoders
 from seqtag.data.streaming import CorpusStream
 from seqtag.errors import BundleError, DataError, NotFittedError, ParameterError
@@ -108,6 +110,8 @@ class SequenceEstimator(BaseEstimator):
 
         start = self._start()
         vocabulary = data.vocabulary()
+        if dev is not None:
+            vocabulary = replace(vocabulary, development=Counter(t for s in dev.sequences for t in s.tokens))
         choices = default_encoders(vocabulary) if self.encoders == "auto" else self.encoders
         features = start.extend(fit_encoders(plain(choices), vocabulary))
         labels = self._ordered(start.labels(data.labels))
@@ -121,6 +125,7 @@ class SequenceEstimator(BaseEstimator):
         mention_threads(compute)
         with compute.scope():
             trained = self._build(features, labels, data, seed, stack)
+        _set_vectors(trained, features)
         start.copy_weights(trained, features, labels)
         _set_frequencies(trained, features)
         model = trained  # what is scored, kept and asked: in float32, on one device
@@ -143,6 +148,7 @@ class SequenceEstimator(BaseEstimator):
                 "metric": metric,
                 "seed": seed,
                 "compute": asdict(compute),
+                "coverage": [f.pretrained.coverage.to_dict() for f in features if f.pretrained is not None],
             }
         decoder = self._decoder_of(model, labels, data, score)
         self._set_bundle(make_bundle(self, model, features, decoder, history, facts))
@@ -213,6 +219,12 @@ class SequenceEstimator(BaseEstimator):
         """Tokens (or frames) trained on."""
         self._check_fitted()
         return int(self.bundle_.json("metrics.json")["train_tokens"])
+
+    @property
+    def coverage_(self) -> tuple[Coverage, ...]:
+        """How many of the words trained and scored on have a pretrained vector, for each encoder ``embeddings``."""
+        self._check_fitted()
+        return tuple(map(Coverage.from_dict, self.bundle_.json("metrics.json").get("coverage", ())))
 
     def predict_nbest(self, X: Iterable[Any], n: int = 5, *, known: Known | None = None) -> list[list[Alternative]]:
         """Return the n best answers for each sequence with their probabilities, see `Predictor.predict_nbest`.
@@ -348,6 +360,13 @@ def validation_pair(validation_data: Any) -> tuple[Any, Any]:
     if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
         raise DataError(f"validation_data must be a pair (X, y) or a Corpus; got {type(validation_data).__name__}.")
     return validation_data[0], validation_data[1]
+
+
+def _set_vectors(model: Any, features: tuple[Feature, ...]) -> None:
+    """Let the tables of pretrained vectors begin with them."""
+    for feature in features:
+        if feature.pretrained is not None:
+            model.get_layer(f"{feature.spec.name}_vectors").embeddings.assign(feature.pretrained.rows)
 
 
 def _set_frequencies(model: Any, features: tuple[Feature, ...]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from seqtag.bundle import WEIGHTS, Bundle, dump_arrays, dump_json
+from seqtag.data.embeddings.coverage import Coverage
 from seqtag.data.encoders import Feature
 from seqtag.decoders import ClassDecoder, TagDecoder
 from seqtag.export.onnx import can_export, network_graph
@@ -39,7 +40,8 @@ def make_bundle(
     history : History
         How training went.
     facts : mapping
-        ``seconds``, ``train_tokens``, ``train_sequences``, ``development_sequences``, ``metric`` and ``seed``.
+        ``seconds``, ``train_tokens``, ``train_sequences``, ``development_sequences``, ``metric``, ``seed`` and
+        ``coverage``.
 
     Returns
     -------
@@ -83,6 +85,7 @@ def model_card(manifest: Mapping[str, Any], trained: Mapping[str, Any]) -> str:
     way = {"both": "bidirectional ", "forward": "", "backward": "backward "}[stack["direction"]]
     is_numeric = all(spec["kind"] == "vectors" for spec in network["features"])
     top = f"decoder {network['decoder']}" if "decoder" in network else f"pooling {network['pooling']}"
+    covered = "".join(f"* Pretrained {Coverage.from_dict(state).to_text()}\n" for state in trained.get("coverage", ()))
     example = "numpy.zeros((8, width), 'float32')" if is_numeric else '["A", "list", "of", "tokens"]'
     return f"""# A seqtag model: {manifest["task"]}
 
@@ -92,7 +95,7 @@ def model_card(manifest: Mapping[str, Any], trained: Mapping[str, Any]) -> str:
 * Trained on {trained["train_sequences"]:,} sequences, {trained["train_tokens"]:,} tokens, in {trained["seconds"]:.0f} s
 * {len(history["loss"])} epochs, seed {trained["seed"]}
 * {reached}
-* Made with seqtag {manifest["seqtag"]}
+{covered}* Made with seqtag {manifest["seqtag"]}
 
 ```python
 from seqtag import load

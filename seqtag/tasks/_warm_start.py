@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from seqtag.bundle import Bundle
+from seqtag.data.embeddings.table import Pretrained, starts_of
 from seqtag.data.encoders import Feature
-from seqtag.data.lookup import FIRST, Lookup
+from seqtag.data.lookup import FIRST, Lookup, index_of
 from seqtag.errors import ConfigError
 
 AUXILIARY = "neighbour_words/"  # weights of the loss that only training has: either model may lack them
@@ -169,11 +170,26 @@ def _extend(old: Feature, new: Feature) -> Feature:
         Lookup(before.fold, before.part, before.length, _union(before.table, after.table))
         for before, after in zip(old.lookups, new.lookups, strict=True)
     )
+    if new.pretrained is not None:
+        spec = replace(new.spec, size=sum(lookup.size for lookup in lookups), starts=starts_of(lookups))
+        extended = replace(new, lookups=lookups, spec=spec)
+        return replace(extended, pretrained=_moved(new.pretrained, new, extended))
     counts = _counts(lookups[0], new) if new.counts else ()
     seen_once = [i for i, count in enumerate(counts) if count == 1 and i >= old.lookups[0].size]
     rare_from = min(seen_once, default=lookups[0].size)
     size = sum(lookup.size for lookup in lookups)
     return replace(new, lookups=lookups, counts=counts, spec=replace(new.spec, size=size, rare_from=rare_from))
+
+
+def _moved(pretrained: Pretrained, new: Feature, extended: Feature) -> Pretrained:
+    """Return the vectors at the ids of the extended tables; what only the old ones hold is copied from the weights."""
+    rows = np.zeros((extended.spec.size, pretrained.rows.shape[1]), np.float32)
+    pairs = zip(new.lookups, new.spec.starts, extended.lookups, extended.spec.starts, strict=True)
+    for before, start, after, moved in pairs:
+        ids = index_of(after.table)
+        places = [moved + ids[entry] for entry in before.table]
+        rows[places] = pretrained.rows[start + FIRST : start + before.size]
+    return replace(pretrained, rows=rows)
 
 
 def _union(old: tuple[str, ...], new: tuple[str, ...]) -> tuple[str, ...]:

@@ -62,6 +62,26 @@ def test_a_classifier_learns(options, y):
     assert np.mean([one == other for one, other in zip(found, y, strict=True)]) > 0.95
 
 
+@pytest.mark.parametrize("tune", ["frozen", "tuned", "projected"])
+def test_vectors_of_a_file_are_begun_with(tune, tmp_path):
+    rows = {word: [float(i), 1.0 - i] for i, word in enumerate(("red", "green", "one", "never"))}
+    file = tmp_path / "small.txt"
+    file.write_text("".join(f"{word} {a} {b}\n" for word, (a, b) in rows.items()))
+    encoder = {"embeddings": str(file), "tune": tune, "dim": 4, "normalize": False}
+    tagger = SequenceTagger(**LEARNS | {"encoders": [encoder]}).fit(TEXTS, TAGS)
+    assert [list(row) for row in tagger.predict(TEXTS)] == TAGS
+    table = tagger.bundle_.weights()["embeddings_small_vectors/embeddings"]
+    (feature,) = tagger.predictor_.features
+    places = {
+        w: s + 2 + i for k, s in zip(feature.lookups, feature.spec.starts, strict=True) for i, w in enumerate(k.table)
+    }
+    changed = {word for word, row in rows.items() if not np.allclose(table[places[word]], row)}
+    assert changed == ({"red", "green", "one"} if tune == "tuned" else set())
+    file.unlink()
+    saved = load(tagger.save(tmp_path / "model"))
+    assert [list(row) for row in saved.predict(TEXTS)] == TAGS
+
+
 class Watcher(keras.callbacks.Callback):
     """Reads weights and strength after every step, as Keras lets a callback do under JAX."""
 

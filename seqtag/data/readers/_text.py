@@ -90,7 +90,7 @@ def read_bytes_of(path: FilePath) -> bytes:
     DataError
         If the file cannot be opened or unpacked.
     """
-    return b"".join(_chunks(path))
+    return b"".join(chunks_of(path))
 
 
 def suffix_of(path: FilePath) -> str:
@@ -118,7 +118,7 @@ def check_file(path: Path) -> None:
 def _texts(path: FilePath, encoding: str) -> Iterator[str]:
     """Yield a file's text piece by piece, each line's end written as one newline."""
     decoder, done, first = None, 0, b""
-    for chunk in itertools.chain(_chunks(path), [b""]):
+    for chunk in itertools.chain(chunks_of(path), [b""]):
         first = first or chunk[:4]
         decoder = decoder or _decoder(encoding, first)
         done += len(chunk)
@@ -151,7 +151,7 @@ def _undecoded(path: Path, encoding: str, error: UnicodeDecodeError, done: int, 
     """Word which byte is no text, and on which line, for which the file is read again up to there."""
     left = done - len(error.object) + error.start
     decoder, newlines = _decoder(encoding, first, "replace"), 0
-    for chunk in _chunks(path):
+    for chunk in chunks_of(path):
         newlines += decoder.decode(chunk[:left]).count("\n")
         left -= len(chunk)
         if left <= 0:
@@ -163,8 +163,8 @@ def _undecoded(path: Path, encoding: str, error: UnicodeDecodeError, done: int, 
     return fault(path, newlines + 1, f"text in {encoding}", byte, advice)
 
 
-def _chunks(source: FilePath) -> Iterator[bytes]:
-    """Yield what a file holds, unpacked, piece by piece."""
+def chunks_of(source: FilePath) -> Iterator[bytes]:
+    """Yield what a file holds, unpacked if it begins as gzip does, piece by piece."""
     path = Path(source)
     with _opened(path) as file:
         packed: Any = getattr(file, "fileobj", file)
