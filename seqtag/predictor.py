@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from seqtag.backends import Backend, KerasBackend, OnnxBackend
-from seqtag.bundle import MANIFEST, WEIGHTS, Bundle, same_bundle
+from seqtag.backends import Backend
+from seqtag.bundle import MANIFEST, Bundle, same_bundle
 from seqtag.computing import Decode, run_batches
 from seqtag.data import schemes
 from seqtag.data.coerce import as_sequences, each_sequence
@@ -28,6 +28,7 @@ from seqtag.flow import Progress, in_chunks, one_by_one, packed, unpacked
 from seqtag.jobs import check_jobs, in_processes
 from seqtag.known import Known, known_ids
 from seqtag.online import LabelledToken, check_online, label_online
+from seqtag.opening import open_backend, weights_of
 from seqtag.scored import Alternative, ScoredSequence, ScoredSpan, located
 from seqtag.thresholds import Threshold, resolve
 from seqtag.trace import Trace, Tracer
@@ -148,10 +149,10 @@ class Predictor:
         return cls(
             features,
             decoder,
-            _open_backend(bundle, threads),
+            open_backend(bundle, threads),
             tokenizer=tokenizer,
             manifest=manifest,
-            weights=_weights_of(bundle),
+            weights=weights_of(bundle),
             source=lambda: bundle,
             window=window,
             overlap=overlap,
@@ -480,18 +481,3 @@ def load(path: str | Path, *, threads: int | None = None, window: int = WINDOW, 
     Predictor
     """
     return Predictor.load(path, threads=threads, window=window, overlap=overlap)
-
-
-def _open_backend(bundle: Bundle, threads: int | None) -> Backend:
-    if "model.onnx" in bundle.files:
-        return OnnxBackend(bundle.files["model.onnx"], threads)
-    from seqtag.nn.network import restore
-
-    network = bundle.manifest["network"]
-    looped = {**network, "stack": {**network["stack"], "steps": None}}  # a loop that is written out reads one length
-    return KerasBackend(restore(looped, bundle.weights()))
-
-
-def _weights_of(bundle: Bundle) -> Callable[[], Mapping[str, np.ndarray]]:
-    """Return what unpacks the weights when they are asked for; no other file of the bundle is held on to."""
-    return Bundle(bundle.manifest, {name: data for name, data in bundle.files.items() if name == WEIGHTS}).weights
