@@ -103,8 +103,8 @@ NEIGHBOURS = {
 AT_IMPORT = {
     "numpy": ("data", "datasets", "decoding", "metrics", "plots", "reference", "reference_network", "render", "nn",
               "training", "export", "bundle", "backends", "opening", "decoders", "occlusion", "trace", "predictor",
-              "online", "computing", "windows", "scored", "known", "tasks", "config", "experiment", "report", "tuning", "cli",
-              "server"),
+              "online", "computing", "windows", "scored", "known", "tasks", "config", "experiment", "report", "tuning",
+              "cli", "server"),
     "keras": ("nn", "training"),
     "tensorflow": ("nn._tensorflow", "training.mirrored", "export._litert_network", "export._litert_stack"),
     "sklearn": ("tasks",),
