@@ -310,7 +310,17 @@ def test_training_shows_the_scores_and_tells_its_progress(trained):
     out, err = trained
     head, dev, test, about = out.splitlines()
     assert about == "baseline: each word has the label that it has most often in train"
-    assert head.split() == ["span", "F1", "baseline", "accuracy", "baseline", "sequences", "tokens"]
+    assert head.split() == [
+        "span",
+        "F1",
+        "baseline",
+        "accuracy",
+        "baseline",
+        "calibration",
+        "error",
+        "sequences",
+        "tokens",
+    ]
     assert (dev.split()[0], test.split()[0]) == ("dev", "test")
     assert float(test.split()[1]) > float(test.split()[2]) + 20
     lines = err.splitlines()

@@ -343,7 +343,7 @@ def test_numbers_are_trained_from_archives_and_evaluated(here, tmp_path):
     assert result.exit_code == 0
     assert result.stderr.splitlines()[0].split() == ["sequences", "frames", "features", "labels", "from"]
     head, *_, about = result.stdout.splitlines()
-    assert head.split() == ["accuracy", "baseline", "sequences", "frames"]
+    assert head.split() == ["accuracy", "baseline", "calibration", "error", "sequences", "frames"]
     assert about == "baseline: every frame has the label that is most frequent in train"
     shown = call("evaluate", tmp_path / "run", "--data", "dev.npz").stdout
     assert shown.splitlines()[-3].split()[-1] == "frames"
