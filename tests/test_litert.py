@@ -35,7 +35,7 @@ ROWS = [
     ("gru", "backward", "mean", "frames"),
     ("lstm", "both", "attention", "frames"),
     ("lstm", "forward", "several classes", "column lstm"),
-    ("gru", "both", "last", "words affixes cnn"),
+    ("gru", "both", "last", "words embeddings"),
 ]
 
 
