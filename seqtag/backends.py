@@ -8,7 +8,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 
 from seqtag.data.batching import Batch
-from seqtag.errors import BundleError, NotInstalledError, SeqtagError
+from seqtag.errors import BundleError, NotInstalledError, ParameterError, SeqtagError
 from seqtag.machine import usable_cores
 
 
@@ -66,9 +66,13 @@ class OnnxBackend:
         If ONNX Runtime cannot open the graph.
     NotInstalledError
         If there is no ONNX Runtime.
+    ParameterError
+        If ``threads`` is no number of threads.
     """
 
     def __init__(self, graph: str | Path | bytes, threads: int | None = None) -> None:
+        if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
+            raise ParameterError(f"threads must be a whole number from 1 on, or None for one a core; got {threads!r}.")
         try:
             import onnxruntime
         except ImportError as error:

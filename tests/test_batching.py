@@ -164,3 +164,22 @@ def test_characters_are_trimmed_to_the_longest_token_of_the_batch(features):
     encoded = EncodedCorpus(features, [Sequence(tokens, columns={"pos": tokens}) for tokens in sentences])
     shapes = [encoded.batch(np.array([i])).inputs["chars"].shape for i in range(3)]
     assert shapes == [(2, 3), (2, 1), (2, 24)]  # a short sequence that stands alone keeps tokens that are equal
+
+
+def test_a_sequence_alone_is_the_row_that_it_is_among_others(features):
+    sequences = [
+        Sequence(tokens, columns={"pos": tokens[::-1]}) for tokens in (("cat", "T"), ("Ada", "x", "7"), ("A",))
+    ]
+    encoded = EncodedCorpus(features, sequences)
+    together = encoded.batch(np.arange(3)).inputs
+    for i, sequence in enumerate(sequences):
+        alone = encoded.batch(np.array([i])).inputs
+        assert alone["lengths"].tolist() == [len(sequence)]
+        for feature in features:
+            name, n = feature.spec.name, len(sequence)
+            by_type = feature.spec.level == "type"
+            one = alone[name][alone["index"]] if by_type else alone[name]
+            other = together[name][together["index"]] if by_type else together[name]
+            width = one.shape[2]  # characters are trimmed to the longest token of a batch
+            np.testing.assert_array_equal(one[0], other[i, :n, :width])
+            assert not other[i, :n, width:].any()

@@ -95,3 +95,11 @@ def test_threads_may_share_it():
 def test_a_sequence_of_another_kind_is_named():
     with pytest.raises(DataError, match=r"frames"):
         EncodingMemo(FEATURES).encode([Sequence(frames=np.zeros((2, 3)), columns={"pos": ("N", "N")})])
+
+
+def test_rows_that_come_after_a_table_grew_hold_nothing_of_others():
+    memo = EncodingMemo(FEATURES)
+    memo.encode([sentence([f"{'x' * 20}{k}" for k in range(FIRST_ROWS)])])  # spellings as long as they may be
+    short = sentence([chr(ord("a") + k) for k in range(26)])
+    found = memo.encode([short]).batch(np.array([0])).inputs["chars"]
+    assert found.shape[1] == 1 and len(memo._tables["chars"]) > FIRST_ROWS

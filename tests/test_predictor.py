@@ -23,7 +23,7 @@ from seqtag.data.encoders import fit_encoders
 from seqtag.data.schemes import Span
 from seqtag.data.transitions import allowed_transitions
 from seqtag.decoders import TagDecoder
-from seqtag.errors import BundleError, DataError, SeqtagError
+from seqtag.errors import BundleError, DataError, ParameterError, SeqtagError
 from seqtag.flow import CHUNK
 
 LABELS = ("O", "B-PER", "I-PER", "B-LOC")
@@ -418,3 +418,9 @@ def test_a_model_of_an_unknown_cell_is_refused_by_name(corpora, tiny, eager, lea
             load(path)
     finally:
         CELLS.add("leaky", entry)
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5, True, "two"])
+def test_threads_must_be_a_number_of_them(threads):
+    with pytest.raises(ParameterError, match="threads must be a whole number from 1 on"):
+        OnnxBackend(b"", threads)
