@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Callable, Mapping
 from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -121,6 +122,11 @@ class TagDecoder:
         own = self if self.temperature == 1.0 else self.calibrated()
         return decoding.temper(outputs, self.temperature), (own.transitions, own.start, own.end)
 
+    @cached_property
+    def _each_by_itself(self) -> bool:
+        """Whether no label's score depends on another label."""
+        return not (self.transitions.any() or self.start.any() or self.end.any())
+
     def facts(self) -> dict[str, Any]:
         """Return what a manifest keeps of it beside the labels."""
         return {"scheme": self.scheme}
@@ -139,7 +145,7 @@ class TagDecoder:
         lengths : ndarray of int, shape (B,)
             Number of tokens of each sequence.
         """
-        if not (self.transitions.any() or self.start.any() or self.end.any()):
+        if self._each_by_itself:
             found = decoding.argmax(outputs, lengths)
         else:
             found = decoding.viterbi(outputs, lengths, self.transitions, self.start, self.end)[0]

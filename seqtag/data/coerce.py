@@ -147,6 +147,8 @@ def _frames(values: Any, place: str) -> np.ndarray:
 def _strings(values: Any, place: str) -> tuple[str, ...]:
     if not _is_listed(values):
         raise DataError(f"{place} must be a list of strings; got {type(values).__name__} {values!r:.60}.")
+    if set(map(type, values)) == {str}:
+        return tuple(values)
     for position, value in enumerate(values):
         if not isinstance(value, str):
             raise DataError(f"{place}[{position}] must be a string; got {type(value).__name__} {value!r:.60}.")
