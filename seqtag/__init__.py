@@ -13,6 +13,8 @@ __version__ = "0.1.0"
 __all__ = [
     "Corpus",
     "CorpusStream",
+    "LanguageModel",
+    "LanguagePredictor",
     "Predictor",
     "SeqtagError",
     "Sequence",
@@ -27,19 +29,24 @@ if TYPE_CHECKING:
     from seqtag.data.readers import read
     from seqtag.data.streaming import CorpusStream
     from seqtag.errors import SeqtagError
-    from seqtag.predictor import Predictor, load
+    from seqtag.language import LanguagePredictor
+    from seqtag.loading import load
+    from seqtag.predictor import Predictor
     from seqtag.tasks.classifier import SequenceClassifier
+    from seqtag.tasks.language_model import LanguageModel
     from seqtag.tasks.tagger import SequenceTagger
 
 _HOMES = {
     "Corpus": "seqtag.data.corpus",
     "CorpusStream": "seqtag.data.streaming",
+    "LanguageModel": "seqtag.tasks.language_model",
+    "LanguagePredictor": "seqtag.language",
     "Predictor": "seqtag.predictor",
     "SeqtagError": "seqtag.errors",
     "Sequence": "seqtag.data.corpus",
     "SequenceClassifier": "seqtag.tasks.classifier",
     "SequenceTagger": "seqtag.tasks.tagger",
-    "load": "seqtag.predictor",
+    "load": "seqtag.loading",
     "read": "seqtag.data.readers",
 }
 

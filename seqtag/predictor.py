@@ -114,14 +114,17 @@ class Predictor:
         window, overlap : int
             How a tagger reads what is longer than ``window`` tokens or frames, see the class.
         """
-        predictor = cls.from_bundle(Bundle.read(path), threads=threads, window=window, overlap=overlap)
-        path = Path(path).absolute()
-        predictor._source = partial(same_bundle, path, (path / MANIFEST).read_bytes())
-        return predictor
+        return cls.from_bundle(Bundle.read(path), path=path, threads=threads, window=window, overlap=overlap)
 
     @classmethod
     def from_bundle(
-        cls, bundle: Bundle, *, threads: int | None = None, window: int = WINDOW, overlap: int = OVERLAP
+        cls,
+        bundle: Bundle,
+        *,
+        path: str | Path | None = None,
+        threads: int | None = None,
+        window: int = WINDOW,
+        overlap: int = OVERLAP,
     ) -> Predictor:
         """Open a model that has been read.
 
@@ -129,6 +132,8 @@ class Predictor:
         ----------
         bundle : Bundle
             The model.
+        path : path, optional
+            The folder that it was read from, where it is read again for worker processes.
         threads : int, optional
             How many batches to compute side by side where there are many sequences; by default a core each.
         window, overlap : int
@@ -139,6 +144,8 @@ class Predictor:
         BundleError
             If its files do not fit together.
         """
+        if bundle.manifest.get("task") == "language_modelling":
+            raise BundleError("this is a language model, which labels nothing; open it with seqtag.load.")
         try:
             features = tuple(Feature.from_dict(state) for state in bundle.json("vocabulary.json"))
             manifest = bundle.manifest
@@ -153,7 +160,7 @@ class Predictor:
             tokenizer=tokenizer,
             manifest=manifest,
             weights=weights_of(bundle),
-            source=lambda: bundle,
+            source=_source_of(bundle, path),
             window=window,
             overlap=overlap,
         )
@@ -452,6 +459,14 @@ class Predictor:
         return one_by_one(answered, progress)
 
 
+def _source_of(bundle: Bundle, path: str | Path | None) -> Callable[[], Bundle]:
+    """Return what gives a model to worker processes; of one in a folder, no file is held on to until then."""
+    if path is None:
+        return lambda: bundle
+    folder = Path(path).absolute()
+    return partial(same_bundle, folder, (folder / MANIFEST).read_bytes())
+
+
 def _method(decoder: Decoder, asked: tuple[str, dict[str, Any]]) -> Decode:
     """Return a decoder's method by its name, with options."""
     name, options = asked
@@ -462,22 +477,3 @@ def _answering(bundle: Bundle, windows: Windows) -> Callable[[tuple[Any, list[An
     """Return what answers in a worker process."""
     predictor = Predictor.from_bundle(bundle, threads=1, window=windows.size, overlap=windows.overlap)
     return lambda task: predictor._rows(unpacked(task[1]), _method(predictor.decoder, task[0]))
-
-
-def load(path: str | Path, *, threads: int | None = None, window: int = WINDOW, overlap: int = OVERLAP) -> Predictor:
-    """Open a saved model for predicting; neither Keras nor TensorFlow is imported.
-
-    Parameters
-    ----------
-    path : path
-        The folder that `save` or ``seqtag train`` wrote.
-    threads : int, optional
-        How many batches to compute side by side where there are many sequences; by default a core each.
-    window, overlap : int
-        How a tagger reads what is longer than ``window`` tokens or frames, see `Predictor`.
-
-    Returns
-    -------
-    Predictor
-    """
-    return Predictor.load(path, threads=threads, window=window, overlap=overlap)

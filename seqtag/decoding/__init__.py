@@ -19,6 +19,7 @@ when the constraints leave none.
 from seqtag.decoding._nbest import nbest
 from seqtag.decoding._online import filter_step
 from seqtag.decoding._paths import log_partition, marginals, sequence_score, viterbi
+from seqtag.decoding._sampling import check_sampling, draw, truncated
 from seqtag.decoding._spans import span_log_probability, tag_log_probability
 from seqtag.decoding._tokens import FORBIDDEN, FREE, argmax, constrain, restrict, sigmoid, softmax, temper
 
@@ -26,7 +27,9 @@ __all__ = [
     "FORBIDDEN",
     "FREE",
     "argmax",
+    "check_sampling",
     "constrain",
+    "draw",
     "filter_step",
     "log_partition",
     "marginals",
@@ -38,5 +41,6 @@ __all__ = [
     "span_log_probability",
     "tag_log_probability",
     "temper",
+    "truncated",
     "viterbi",
 ]

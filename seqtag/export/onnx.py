@@ -19,6 +19,7 @@ from seqtag.export._poolings import POOLED
 from seqtag.registry import Registry
 
 OPSET = 17
+NEXT = "log_probabilities"
 
 
 class GraphBuilder:
@@ -34,6 +35,7 @@ class GraphBuilder:
         self.prefix = prefix
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
+        self._shared: dict[str, str] = {}
 
     def add(self, op: str, inputs: Sequence[str], outputs: int = 1, **attributes: Any) -> str:
         """Add one node and return the name of its first output."""
@@ -60,6 +62,12 @@ class GraphBuilder:
         self.constants.append(onnx.numpy_helper.from_array(array, name))
         return name
 
+    def shared(self, key: str, value: Any) -> str:
+        """Add one constant that several nodes read, and return its name."""
+        if key not in self._shared:
+            self._shared[key] = self.constant(value)
+        return self._shared[key]
+
     def scalar(self, value: int) -> str:
         """Add a constant integer without an axis."""
         return self.constant(value, np.int64)
@@ -81,7 +89,9 @@ def network_graph(model: Any) -> bytes:
     -------
     bytes
         A checked model of opset 17. Inputs are the batch's arrays, int32 or, of vectors and given initial states,
-        float32; the first output, float32, is ``emissions`` (B, T, K) of a tagger, ``logits`` (B, K) of a classifier.
+        float32; the first output, float32, is ``emissions`` (B, T, K) of a tagger, ``logits`` (B, K) of a classifier,
+        ``log_probabilities`` (B, T, V) of what comes next of a language model, which gives its top layer's ``states``
+        (B, T, H), too.
 
         A network that reads forward alone has a second output, ``state_out``, the state after each sequence's last
         token, (B, layers, 1, states of the cell, H), and an input ``state`` of that shape, from which it goes on. The
@@ -128,9 +138,30 @@ def _logits(graph: GraphBuilder, model: Any, config: Mapping[str, Any], states: 
     return _finish(graph, config, _dense(graph, model, pooled, "logits"), ["batch", config["n_classes"]])
 
 
+def _next_symbol(graph: GraphBuilder, model: Any, config: Mapping[str, Any], states: str) -> bytes:
+    """Give log p(next symbol | symbols so far) at each place, and the states of the top layer."""
+    graph.output("states", "Identity", [states])
+    (spec,) = config["features"]
+    layer = model.get_layer("scores")
+    if config["tied"] and config["stack"]["units"] != spec["dim"]:
+        kernel, bias = model.get_layer("projection").get_weights()
+        states = graph.add("Add", [graph.add("MatMul", [states, graph.constant(kernel)]), graph.constant(bias)])
+    key = f"{spec['name']}_vectors" if config["tied"] else "rows"
+    rows = graph.shared(key, layer.table.embeddings.numpy())
+    flat = graph.add("Reshape", [states, graph.ints(-1, layer.dim)])
+    bias = graph.constant(layer.biases.embeddings.numpy()[:, 0])
+    scores = graph.add("LogSoftmax", [graph.add("Gemm", [flat, rows, bias], transB=1)], axis=-1)
+    shape = graph.add("Slice", [graph.add("Shape", [states]), graph.ints(0), graph.ints(2)])
+    shape = graph.add("Concat", [shape, graph.ints(layer.size)], axis=0)
+    graph.output(NEXT, "Reshape", [scores, shape])
+    more = {"states": ["batch", "time", config["stack"]["units"]]}
+    return _finish(graph, config, NEXT, ["batch", "time", layer.size], more)
+
+
 OUTPUTS: Registry[Any] = Registry("network")
 OUTPUTS.add("tagger", _emissions)
 OUTPUTS.add("classifier", _logits)
+OUTPUTS.add("language_model", _next_symbol)
 
 
 def _dense(graph: GraphBuilder, model: Any, states: str, name: str) -> str:
@@ -145,7 +176,7 @@ def embedded(graph: GraphBuilder, model: Any, spec: Mapping[str, Any]) -> str:
     ids, width = spec["name"], spec["width"]
     if spec["starts"]:
         ids, width = _first_known(graph, ids, spec["starts"]), 1
-    vectors = graph.add("Gather", [graph.constant(table), ids], axis=0)
+    vectors = graph.add("Gather", [graph.shared(f"{spec['name']}_vectors", table), ids], axis=0)
     lead = (0,) if spec["level"] == "type" else (0, 0)
     vectors = graph.add("Reshape", [vectors, graph.ints(*lead, width * spec["dim"])])
     if not spec["projected"]:
@@ -316,7 +347,13 @@ def _join(graph: GraphBuilder, parts: list[str]) -> str:
     return parts[0] if len(parts) == 1 else graph.add("Concat", parts, axis=-1)
 
 
-def _finish(graph: GraphBuilder, config: Mapping[str, Any], output: str, shape: list[Any]) -> bytes:
+def _finish(
+    graph: GraphBuilder,
+    config: Mapping[str, Any],
+    output: str,
+    shape: list[Any],
+    more: Mapping[str, list[Any]] | None = None,
+) -> bytes:
     import onnx
 
     info = onnx.helper.make_tensor_value_info
@@ -328,7 +365,7 @@ def _finish(graph: GraphBuilder, config: Mapping[str, Any], output: str, shape: 
         lead = ["types"] if spec["level"] == "type" else ["batch", "time"]
         width = "chars" if spec["kind"] == "chars" else spec["width"]
         inputs.append(info(spec["name"], float32 if spec["kind"] == "vectors" else int32, [*lead, width]))
-    outputs = [info(output, float32, shape)]
+    outputs = [info(name, float32, size) for name, size in {output: shape, **(more or {})}.items()]
     stack = config["stack"]
     if stack["initial_state"] == "given":
         inputs.append(info("initial", float32, state_shape(stack)))

@@ -49,11 +49,14 @@ class Fused:
         that of U x_t (T, B, G), of W s_{t-1} (T, B, G), and of the initial states (B, H) each.
     states : int
         Arrays that make up the state between two steps, the hidden one first.
+    last : callable
+        ``last(hidden, kept)`` returns the state after the last step, arrays (B, H).
     """
 
     forward: Callable[..., tuple[tf.Tensor, Tensors]]
     backward: Callable[..., tuple[tf.Tensor, tf.Tensor, Tensors]]
     states: int = 1
+    last: Callable[[tf.Tensor, Tensors], Tensors] = lambda hidden, kept: (hidden[-1],)
 
 
 def run_fused(
@@ -62,6 +65,7 @@ def run_fused(
     lengths: Any,
     weights: Mapping[str, tuple[Any, Any, Any]],
     initial: Mapping[str, list[Any]] | None = None,
+    last: list[Tensors] | None = None,
 ) -> list[Any]:
     """Run a cell over right-padded sequences, each direction a loop of its own.
 
@@ -82,6 +86,9 @@ def run_fused(
         recurrent product.
     initial : mapping of {"forward", "backward"} to list of tensor, shape (B, H), optional
         The states before a direction's first step; zeros where it is not named.
+    last : list, optional
+        Gets each direction's states after its last step, arrays (B, H), through which no gradient flows. They are
+        those of the sequences where all are T long.
 
     Returns
     -------
@@ -95,7 +102,9 @@ def run_fused(
         zeros = tf.zeros([tf.shape(inputs)[0], recurrent.shape[0]])
         states = [tf.cast(state, tf.float32) for state in (initial or {}).get(way, [zeros] * cell.states)]
         order = _Order(tf.shape(inputs), tf.cast(lengths, tf.int32), way)
-        hidden = _one_way(cell, order)(wide, kernel, recurrent, bias, *states)
+        hidden, *ends = _one_way(cell, order)(wide, kernel, recurrent, bias, *states)
+        if last is not None:
+            last.append(tuple(tf.stop_gradient(end) for end in ends))
         outputs.append(tf.cast(hidden, inputs.dtype))
     return outputs
 
@@ -130,8 +139,11 @@ class _Order:
         return tf.reshape(rows, [self.time, self.batch, rows.shape[-1]])
 
 
-def _one_way(cell: Fused, order: _Order) -> Callable[..., tf.Tensor]:
-    """Return a function of inputs (B, T, D), weights and initial states that gives hidden states (B, T, H)."""
+def _one_way(cell: Fused, order: _Order) -> Callable[..., Tensors]:
+    """Return a function of inputs (B, T, D), weights and initial states.
+
+    It gives hidden states (B, T, H), and the states after the last step, to which no gradient comes.
+    """
 
     @tf.custom_gradient
     def run(inputs: tf.Tensor, kernel: tf.Tensor, recurrent: tf.Tensor, bias: tf.Tensor, *states: tf.Tensor):
@@ -140,7 +152,7 @@ def _one_way(cell: Fused, order: _Order) -> Callable[..., tf.Tensor]:
         projected = order.by_step(tf.matmul(rows, kernel) + biases[0])
         hidden, kept = cell.forward(projected, recurrent, biases[1:], states)
 
-        def gradient(upstream: tf.Tensor) -> Tensors:
+        def gradient(upstream: tf.Tensor, *_: tf.Tensor) -> Tensors:
             ordered = order.by_step(order.to_steps(upstream))
             d_inputs, d_inner, d_states = cell.backward(ordered, hidden, recurrent, states, kept)
             d_inputs, d_inner = _rows(d_inputs), _rows(d_inner)
@@ -154,7 +166,7 @@ def _one_way(cell: Fused, order: _Order) -> Callable[..., tf.Tensor]:
                 *d_states,
             )
 
-        return order.to_sequences(_rows(hidden)), gradient
+        return (order.to_sequences(_rows(hidden)), *cell.last(hidden, kept)), gradient
 
     return run
 
@@ -323,7 +335,7 @@ def _rectify(values: tf.Tensor) -> tf.Tensor:
 
 
 FUSED: dict[str, Fused] = {
-    "lstm": Fused(_lstm_forward, _lstm_backward, 2),
+    "lstm": Fused(_lstm_forward, _lstm_backward, 2, lambda hidden, kept: (hidden[-1], kept[1][-1])),
     "gru": Fused(_gru_forward, _gru_backward),
     "simple_rnn": _simple(tf.tanh, lambda hidden: 1.0 - hidden * hidden),
     "simple_rnn_relu": _simple(_rectify, lambda hidden: tf.cast(hidden > 0, hidden.dtype)),

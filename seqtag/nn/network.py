@@ -128,9 +128,9 @@ def build_tagger(
         "allowed": allowed,
         "seed": seed,
     }
-    seeds = _seeds(seed)
+    seeds = draw_seeds(seed)
     reading = _read(features, stack, dropout, neighbour_words, seeds)
-    states = _drop(reading.states, dropout, next(seeds), "states_dropout")
+    states = dropped(reading.states, dropout, next(seeds), "states_dropout")
     emissions = _scores(states, n_labels, next(seeds), "emissions")
     head = DECODERS[decoder](allowed or {})
     return SequenceModel(reading.inputs, head(emissions), head, reading.auxiliary, "tagger", arguments)
@@ -188,7 +188,7 @@ def build_classifier(
         "neighbour_words": neighbour_words,
         "seed": seed,
     }
-    seeds = _seeds(seed)
+    seeds = draw_seeds(seed)
     reading = _read(features, stack, dropout, neighbour_words, seeds)
     pooled = POOLINGS[pooling](stack.ends, next(seeds))(reading.states, reading.inputs["lengths"])
     if dropout:
@@ -225,7 +225,7 @@ def _read(
     by_type = [vectors[spec.name] for spec in features if spec.level == "type"]
     parts = [Place(name="place")(_join(by_type, "types"), inputs["index"], lengths)] if by_type else []
     parts += [vectors[spec.name] for spec in features if spec.level == "token"]
-    states = _drop(_join(parts, "tokens"), dropout, next(seeds), "tokens_dropout")
+    states = dropped(_join(parts, "tokens"), dropout, next(seeds), "tokens_dropout")
 
     # === The recurrent stack ===
     auxiliary = None
@@ -260,11 +260,13 @@ def _join(parts: list[Any], name: str) -> Any:
     return parts[0] if len(parts) == 1 else keras.layers.Concatenate(name=name)(parts)
 
 
-def _drop(states: Any, rate: float, seed: int, name: str) -> Any:
+def dropped(states: Any, rate: float, seed: int, name: str) -> Any:
+    """Put variational dropout on states (B, T, D): in training one mask for all places of a sequence."""
     return keras.layers.SpatialDropout1D(rate, seed=seed, name=name)(states) if rate else states
 
 
-def _seeds(seed: int) -> Iterator[int]:
+def draw_seeds(seed: int) -> Iterator[int]:
+    """Yield seeds for as many layers as there are."""
     rng = np.random.default_rng(seed)
     while True:
         yield int(rng.integers(2**31 - 8))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -36,6 +37,12 @@ class Recurrent(keras.layers.Layer):
         ``given`` is an argument of the call, ``learned`` are weights, which begin as zeros.
     unroll : bool
         Whether the loop over time is written out, for which the time axis must be known when the layer is built.
+    weight_dropout : float
+        In training, the rate at which weights of W are left out, the same in all steps of a batch (Merity, Keskar and
+        Socher, 2018).
+    return_state : bool
+        Whether the state after the last place is returned, too; of the forward direction alone, and for sequences that
+        are all as long as the batch.
     """
 
     def __init__(
@@ -46,16 +53,26 @@ class Recurrent(keras.layers.Layer):
         seed: int = 0,
         initial_state: str = "zero",
         unroll: bool = False,
+        weight_dropout: float = 0.0,
+        return_state: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         INITIAL_STATES[initial_state]  # raises with the near name
+        if return_state and (direction != "forward" or unroll):
+            raise ConfigError(
+                "return_state needs direction='forward' and a loop that is not written out; got "
+                f"direction={direction!r}, unroll={unroll}."
+            )
         self.cell = cell
         self.units = units
         self.direction = direction
         self.seed = seed
         self.initial_state = initial_state
         self.unroll = unroll
+        self.weight_dropout = weight_dropout
+        self.return_state = return_state
+        self.draws = keras.random.SeedGenerator(seed) if weight_dropout else None
         self.supports_jit = compiles_by_shape()
         self.ways = {way: self._make(way, seed + 2 * i) for i, way in enumerate(DIRECTIONS[direction])}
         self.learned: dict[str, Any] = {}
@@ -65,6 +82,7 @@ class Recurrent(keras.layers.Layer):
         layer = CELLS[self.cell].layer(
             self.units,
             return_sequences=True,
+            **({"return_state": True} if self.return_state else {}),  # a cell of another make may not know it
             kernel_initializer=keras.initializers.GlorotUniform(seed=seed),
             recurrent_initializer=keras.initializers.Orthogonal(seed=seed + 1),
             name=way,
@@ -92,8 +110,8 @@ class Recurrent(keras.layers.Layer):
                 shape = (CELLS[self.cell].states, self.units)
                 self.learned[way] = self.add_weight(shape=shape, initializer="zeros", name=f"{way}_initial")
 
-    def call(self, inputs: Any, lengths: Any, initial: Any = None) -> Any:
-        """Return the hidden states.
+    def call(self, inputs: Any, lengths: Any, initial: Any = None, training: bool | None = None) -> Any:
+        """Return the hidden states, and where it is asked for the state after the last place.
 
         Parameters
         ----------
@@ -103,21 +121,51 @@ class Recurrent(keras.layers.Layer):
             Length of each sequence.
         initial : tensor, shape (B, directions, states of the cell, H), optional
             The given initial states: forward before backward, the LSTM's h before c.
+        training : bool, optional
+            Whether weights are left out.
 
         Returns
         -------
         tensor, shape (B, T, H or 2 H)
+            The hidden states.
+        tensor, shape (B, 1, states of the cell, H)
+            With ``return_state``. No gradient flows through it.
         """
         states = self._states(inputs, initial)
         kernel = None if self.unroll else self.own_kernel or fused_kernel(self.cell)
+        read = kernel is not None or self.weight_dropout  # a cell of another make may hold its weights otherwise
+        weights = {way: self._weights(layer, training) if read else None for way, layer in self.ways.items()}
+        if self.return_state:
+            return self._with_state(inputs, lengths, weights, states, kernel)
         if kernel is not None:
-            outputs = kernel(inputs, lengths, {way: _weights(layer) for way, layer in self.ways.items()}, states)
+            outputs = kernel(inputs, lengths, weights, states)
         else:
-            outputs = [
-                run(layer, way, inputs, lengths, states.get(way), self.steps) for way, layer in self.ways.items()
-            ]
+            outputs = []
+            for way, layer in self.ways.items():
+                with _replaced(layer, weights[way]):
+                    outputs.append(run(layer, way, inputs, lengths, states.get(way), self.steps))
         joined = outputs[0] if len(outputs) == 1 else ops.concatenate(outputs, axis=-1)
         return joined * ops.expand_dims(sequence_mask(lengths, ops.shape(inputs)[1], joined.dtype), -1)
+
+    def _with_state(self, inputs: Any, lengths: Any, weights: Any, states: Any, kernel: Any) -> tuple[Any, Any]:
+        """Return the hidden states of the forward direction, and the state behind them."""
+        if kernel is not None:
+            last: list[Any] = []
+            (hidden,) = kernel(inputs, lengths, weights, states, last)
+            ends = list(last[0])
+        else:
+            layer = self.ways["forward"]
+            with _replaced(layer, weights["forward"]):
+                hidden, *ends = layer(inputs, initial_state=states.get("forward"))
+        return hidden, ops.expand_dims(ops.stop_gradient(ops.stack(ends, axis=1)), 1)
+
+    def _weights(self, layer: Any, training: bool | None) -> tuple[Any, Any, Any]:
+        """Return U, W and the bias of a direction; in training some of W left out."""
+        cell = layer.cell
+        recurrent = cell.recurrent_kernel
+        if self.draws is not None and training:
+            recurrent = keras.random.dropout(ops.convert_to_tensor(recurrent), self.weight_dropout, seed=self.draws)
+        return cell.kernel, recurrent, cell.bias
 
     def _states(self, inputs: Any, initial: Any) -> dict[str, list[Any]]:
         """Return each direction's initial states, arrays (B, H); none where they are zero."""
@@ -136,15 +184,14 @@ class Recurrent(keras.layers.Layer):
                 states[way] = [ops.broadcast_to(rows[k], shape) for k in range(CELLS[self.cell].states)]
         return states
 
-    def compute_output_shape(
-        self, inputs_shape: Any, lengths_shape: Any = None, initial_shape: Any = None
-    ) -> tuple[int | None, ...]:
-        """Return the shape of the hidden states."""
-        return (*inputs_shape[:2], self.units * len(self.ways))
+    def compute_output_shape(self, inputs_shape: Any, lengths_shape: Any = None, initial_shape: Any = None) -> Any:
+        """Return the shape of the hidden states, and of the state where it is returned."""
+        hidden = (*inputs_shape[:2], self.units * len(self.ways))
+        return (hidden, (inputs_shape[0], 1, CELLS[self.cell].states, self.units)) if self.return_state else hidden
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        names = ("cell", "units", "direction", "seed", "initial_state", "unroll")
+        names = ("cell", "units", "direction", "seed", "initial_state", "unroll", "weight_dropout", "return_state")
         return super().get_config() | {name: getattr(self, name) for name in names}
 
 
@@ -248,5 +295,13 @@ def fused_kernel(cell: str) -> Callable[..., list[Any]] | None:
     return _tensorflow.KERNELS.get(cell) if not _tensorflow.sees_gpu() else None
 
 
-def _weights(layer: Any) -> tuple[Any, Any, Any]:
-    return layer.cell.kernel, layer.cell.recurrent_kernel, layer.cell.bias
+@contextmanager
+def _replaced(layer: Any, weights: tuple[Any, Any, Any] | None) -> Iterator[None]:
+    """Let a Keras layer read these weights in place of its own, if there are any."""
+    if weights is None:
+        yield
+        return
+    own = (layer.cell.kernel, layer.cell.recurrent_kernel, layer.cell.bias)
+    values = [(variable, ops.convert_to_tensor(value)) for variable, value in zip(own, weights, strict=True)]
+    with keras.StatelessScope(state_mapping=values):
+        yield

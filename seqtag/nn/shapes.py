@@ -35,7 +35,7 @@ def compiles_by_shape() -> bool:
 
 
 def grid_of(model: keras.Model) -> Grid | None:
-    """Return what pads the batches of a model to few shapes, or None where shapes cost nothing."""
-    if not compiles_by_shape():
+    """Return what pads the batches of a model to few shapes; None where shapes cost nothing, or are few already."""
+    if not compiles_by_shape() or any(tensor.shape[0] is not None for tensor in model.input.values()):
         return None
     return Grid({name: tuple(tensor.shape) for name, tensor in model.input.items()})

@@ -37,6 +37,8 @@ class Stack:
         The state before the first step of each direction.
     steps : int, optional
         Write the loop out over exactly so many steps, to which sequences must be padded.
+    weight_dropout : float
+        In training, the rate at which weights of the recurrent matrices are left out (Merity et al., 2018).
 
     Raises
     ------
@@ -54,6 +56,7 @@ class Stack:
     dropout: float = 0.0
     initial_state: str = "zero"
     steps: int | None = None
+    weight_dropout: float = 0.0
 
     def __post_init__(self) -> None:
         for table, name in (
@@ -69,8 +72,9 @@ class Stack:
                 continue
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ConfigError(f"{name} must be a whole number of at least 1; got {value!r}.")
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"dropout must be at least 0 and below 1; got {self.dropout!r}.")
+        for name in ("dropout", "weight_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 0 and below 1; got {getattr(self, name)!r}.")
 
     @property
     def ways(self) -> tuple[str, ...]:
@@ -112,6 +116,7 @@ def build_stack(
     *,
     initial: Any = None,
     after_first: Callable[[Any], Any] | None = None,
+    last: list[Any] | None = None,
 ) -> Any:
     """Put the layers of a stack on inputs.
 
@@ -133,6 +138,8 @@ def build_stack(
         before c.
     after_first : callable, optional
         Takes the first layer's states, the directions side by side, and returns them: an auxiliary loss sits here.
+    last : list, optional
+        Gets each layer's state after the last place, (B, 1, states of the cell, H), see `recurrent.Recurrent`.
 
     Returns
     -------
@@ -162,9 +169,14 @@ def build_stack(
             next(seeds),
             stack.initial_state,
             stack.steps is not None,
+            stack.weight_dropout,
+            last is not None,
             name=f"recurrent_{depth}",
         )
         states = layer(states, lengths) if initial is None else layer(states, lengths, initial[:, depth])
+        if last is not None:
+            states, end = states
+            last.append(end)
         if depth == 0 and after_first is not None:
             states = after_first(states)
         if stack.merges:

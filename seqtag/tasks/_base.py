@@ -9,12 +9,9 @@ from collections.abc import Callable, Iterable
 from collections.abc import Sequence as SequenceOf
 from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
-from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import numpy as np
-import sklearn.exceptions
-from sklearn.base import BaseEstimator
 
 from seqtag.bundle import Bundle
 from seqtag.data.batching import TrainingBatches
@@ -23,12 +20,12 @@ from seqtag.data.corpus import Corpus, Sequence
 from seqtag.data.embeddings.coverage import Coverage
 from seqtag.data.encoders import Feature, Vocabulary, default_encoders, fit_encoders
 from seqtag.data.streaming import CorpusStream
-from seqtag.errors import BundleError, DataError, NotFittedError, ParameterError
+from seqtag.errors import DataError, ParameterError
 from seqtag.known import Known
-from seqtag.params import schema
 from seqtag.predictor import Predictor
 from seqtag.scored import Alternative
 from seqtag.tasks._facts import plain
+from seqtag.tasks._fitted import FittedEstimator
 from seqtag.tasks._warm_start import WarmStart
 from seqtag.trace import Trace
 
@@ -53,38 +50,11 @@ class TrainingData(Protocol):
         """Encode everything once, for as long as the context lasts."""
 
 
-class SequenceEstimator(BaseEstimator):
-    """Base of the estimators: what ``fit`` learned is a `Bundle`, and a `Predictor` opened on it answers.
-
-    So the estimator, a loaded model, the command line and a pickled copy run the same lines on the same bytes.
+class SequenceEstimator(FittedEstimator):
+    """Base of the estimators that answer for a sequence: taggers and classifiers.
 
     A subclass gives `_build`, `_score_on` and `_decoder_of`, and calls `_train` from its ``fit``.
     """
-
-    task: str
-
-    def _set_bundle(self, bundle: Bundle) -> None:
-        self.bundle_ = bundle
-        self._predictor: Predictor | None = None
-        self._model: Any = None
-
-    @property
-    def predictor_(self) -> Predictor:
-        """The `Predictor` that answers for this estimator."""
-        self._check_fitted()
-        if self._predictor is None:
-            self._predictor = Predictor.from_bundle(self.bundle_)
-        return self._predictor
-
-    @property
-    def model_(self) -> Any:
-        """The trained Keras model, rebuilt from the weights where it was loaded."""
-        self._check_fitted()
-        if self._model is None:
-            from seqtag.nn.network import restore
-
-            self._model = restore(self.bundle_.manifest["network"], self.bundle_.weights())
-        return self._model
 
     def _ordered(self, labels: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return the labels in the order of their ids, from those that were there before and those that are new."""
@@ -199,27 +169,6 @@ class SequenceEstimator(BaseEstimator):
             seed=seed,
         )
 
-    def _progress(self, metric: str) -> list[Any]:
-        from seqtag.training.progress import LogEpochs, ProgressBar
-
-        return [[], [ProgressBar(metric)], [LogEpochs(metric)]][self.verbose]
-
-    def _seed(self) -> int:
-        drawn = np.random.SeedSequence().generate_state(1)[0]
-        return int(drawn if self.random_state is None else self.random_state)
-
-    @property
-    def history_(self) -> dict[str, Any]:
-        """Loss, score, seconds and tokens a second of each epoch, and the best epoch."""
-        self._check_fitted()
-        return self.bundle_.json("metrics.json")["history"]
-
-    @property
-    def n_tokens_(self) -> int:
-        """Tokens (or frames) trained on."""
-        self._check_fitted()
-        return int(self.bundle_.json("metrics.json")["train_tokens"])
-
     @property
     def coverage_(self) -> tuple[Coverage, ...]:
         """How many of the words trained and scored on have a pretrained vector, for each encoder ``embeddings``."""
@@ -269,48 +218,6 @@ class SequenceEstimator(BaseEstimator):
         """Return X as sequences."""
         return as_sequences(X, tokenizer=self.tokenizer)
 
-    def save(self, path: str | Path) -> Path:
-        """Write the model as a folder.
-
-        Parameters
-        ----------
-        path : path
-            The folder; an older model there is replaced at once.
-
-        Returns
-        -------
-        Path
-        """
-        self._check_fitted()
-        return self.bundle_.write(path)
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Return the estimator that `save` wrote, with its parameters and what it learned.
-
-        Raises
-        ------
-        BundleError
-            If the folder is no model, is broken, or was written by another kind of estimator.
-        """
-        return cls.from_bundle(Bundle.read(path))
-
-    @classmethod
-    def from_bundle(cls, bundle: Bundle) -> Self:
-        """Return the estimator of a bundle that has been read."""
-        found = bundle.manifest.get("task")
-        if found != cls.task:
-            raise BundleError(f"{cls.__name__} loads models of the task {cls.task!r}; this one is of {found!r}.")
-        # JSON has no tuples; what was one comes back as one, so that repr shows only what was changed.
-        tuples = [name for name, field in schema(cls).items() if isinstance(field.default, tuple)]
-        try:
-            params = bundle.manifest["params"]
-            estimator = cls(**params | {name: tuple(params[name]) for name in tuples if name in params})
-        except (AttributeError, KeyError, TypeError) as error:
-            raise BundleError(f"the model's parameters are not those of {cls.__name__}: {error}.") from error
-        estimator._set_bundle(bundle)
-        return estimator
-
     def __sklearn_tags__(self) -> Any:
         """Tell scikit-learn that X holds sequences of strings, not the rows of a table."""
         tags = super().__sklearn_tags__()
@@ -318,31 +225,6 @@ class SequenceEstimator(BaseEstimator):
         tags.input_tags.string = True
         tags.target_tags.multi_output = True
         return tags
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "bundle_")
-
-    def __dir__(self) -> list[str]:
-        """Leave the Keras model out until it is there: to show an estimator, scikit-learn reads all that is listed."""
-        is_built = getattr(self, "_model", None) is not None
-        return [name for name in object.__dir__(self) if (name != "model_" or is_built) and hasattr(self, name)]
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave the session and the Keras model out: both are made again from the bundle."""
-        return {key: value for key, value in super().__getstate__().items() if key not in ("_predictor", "_model")}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        if "bundle_" in state:
-            self._set_bundle(state["bundle_"])
-
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "bundle_"):
-            raise _NotFittedError(f"this {type(self).__name__} is not fitted yet; call fit(X, y) first.")
-
-
-class _NotFittedError(NotFittedError, sklearn.exceptions.NotFittedError):
-    """Caught by either name."""
 
 
 def validation_pair(validation_data: Any) -> tuple[Any, Any]:

@@ -1,0 +1,6 @@
+"""Answering with trained language models: how probable texts are, what comes next, and writing on."""
+
+from seqtag.language.generation import Sampling
+from seqtag.language.predictor import TASK, LanguagePredictor, Ranked, Surprisal
+
+__all__ = ["TASK", "LanguagePredictor", "Ranked", "Sampling", "Surprisal"]
