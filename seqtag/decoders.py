@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Callable, Mapping
 from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -172,6 +172,7 @@ class TagDecoder:
         best = self.best(outputs, lengths)
         outputs, scores = self._calibrated(outputs)
         alone, following = decoding.tag_log_probability(outputs, _padded(best, outputs), lengths, *scores)
+        chains = [(alone[b, :n], following[b, :n]) for b, n in enumerate(np.asarray(lengths).tolist())]
         spans = [self._spans(self.value(ids)) for ids in best]
         joint = decoding.span_log_probability(alone, following, lengths, spans)
         whole = decoding.span_log_probability(alone, following, lengths, [[(0, len(ids))][: len(ids)] for ids in best])
@@ -188,7 +189,8 @@ class TagDecoder:
                 alone, _ = decoding.tag_log_probability(outputs, _padded(best, outputs), lengths, *scores)
         chances = [np.exp(np.minimum(row[: len(ids)], 0.0)) for row, ids in zip(alone, best, strict=True)]
         all_right = [float(np.exp(np.minimum(row.sum(), 0.0))) for row in whole]
-        return [ScoredPath(*p) for p in zip(best, chances, map(tuple, spans), together, all_right, strict=True)]
+        parts = zip(best, chances, map(tuple, spans), together, all_right, chains, strict=True)
+        return [ScoredPath(*part) for part in parts]
 
     def _without(self, ids: np.ndarray, spans: list[schemes.Span], keep: np.ndarray) -> np.ndarray:
         """Return the ids of a path with its spans that are not kept outside."""
@@ -349,3 +351,9 @@ DECODERS: Registry[Callable[[Mapping[str, Any], Mapping[str, np.ndarray]], Decod
 """What makes the decoder of a saved model, by its task."""
 DECODERS.add("tagging", TagDecoder.from_bundle)
 DECODERS.add("classification", ClassDecoder.from_bundle)
+
+
+def method_of(decoder: Decoder, asked: tuple[str, dict[str, Any]]) -> Callable[[np.ndarray, np.ndarray], list[Any]]:
+    """Return a decoder's method by its name, with options."""
+    name, options = asked
+    return partial(getattr(decoder, name), **options) if options else getattr(decoder, name)

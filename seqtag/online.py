@@ -54,9 +54,9 @@ def check_online(
             f"{needed}; this one reads {reads}, and needs the end before it can label the beginning. "
             "Train one with bidirectional=False and go_backwards=False."
         )
-    ahead = [feature.spec.name for feature in features if feature.ngram > 1]
+    ahead = [feature.spec.name for feature in features if feature.ngram > 1 or feature.gazetteer is not None]
     if ahead:
-        raise SeqtagError(f"{needed}; this one's {ahead[0]} reads tokens that follow. Train one without n-grams.")
+        raise SeqtagError(f"{needed}; this one's {ahead[0]} reads tokens that follow. Train one without this encoder.")
     ready = carrying(backend)
     if ready is None:
         raise SeqtagError(

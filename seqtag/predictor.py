@@ -15,18 +15,19 @@ import numpy as np
 
 from seqtag.backends import Backend
 from seqtag.bundle import MANIFEST, Bundle, same_bundle
-from seqtag.computing import Decode, run_batches
+from seqtag.computing import Decode, run_documents
 from seqtag.data import schemes
 from seqtag.data.coerce import as_sequences, each_sequence
+from seqtag.data.context import DOCUMENT, Context
 from seqtag.data.corpus import Sequence
 from seqtag.data.encoders import Feature
 from seqtag.data.memo import EncodingMemo
 from seqtag.data.tokenizers import TOKENIZERS
-from seqtag.decoders import DECODERS, Decoder
+from seqtag.decoders import DECODERS, Decoder, method_of
 from seqtag.errors import BundleError, DataError, SeqtagError
 from seqtag.flow import Progress, in_chunks, one_by_one, packed, unpacked
 from seqtag.jobs import check_jobs, in_processes
-from seqtag.known import Known, known_ids
+from seqtag.known import Known, ids_of_own, known_ids
 from seqtag.online import LabelledToken, check_online, label_online
 from seqtag.opening import open_backend, weights_of
 from seqtag.scored import Alternative, ScoredSequence, ScoredSpan, located
@@ -82,6 +83,7 @@ class Predictor:
         self._source = source
         direction = self.manifest.get("network", {}).get("stack", {}).get("direction", "both")
         self._windows = Windows(window, overlap, direction)
+        self._context: Context = self.manifest.get("params", {}).get("context", 0)
         self._memo = EncodingMemo(features)
 
     @property
@@ -228,7 +230,7 @@ class Predictor:
         ParameterError
             If a threshold is no number from 0 to 1, or is for a label that the model does not know.
         """
-        decode = _method(self.decoder, ("scored", self._scoring(threshold)))
+        decode = method_of(self.decoder, ("scored", self._scoring(threshold)))
         return [list(located(s, path)) for s, path in self._answers(self._sequences(X), decode, known)]
 
     def predict_nbest(self, X: Iterable[Any], n: int = 5, *, known: Known | None = None) -> list[list[Alternative]]:
@@ -256,13 +258,17 @@ class Predictor:
         """
         if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
             raise DataError(f"n must be a whole number from 1 on; got {n!r}.")
+        if self._context == DOCUMENT:
+            raise SeqtagError("this model labels whole documents, whose n best answers have no parts for sentences.")
         return [row for _, row in self._answers(self._sequences(X), partial(self.decoder.nbest, n=int(n)), known)]
 
     def annotate(self, X: Iterable[Any]) -> list[Sequence]:
         """Return the sequences with what is predicted of them, text and offsets kept."""
         return list(self.stream(self._sequences(X)))
 
-    def stream(self, X: Iterable[Any], *, n_jobs: int = 1, progress: Progress | None = None) -> Iterator[Sequence]:
+    def stream(
+        self, X: Iterable[Any], *, n_jobs: int = 1, progress: Progress | None = None, known: str | None = None
+    ) -> Iterator[Sequence]:
         """Label sequences one chunk after the other, so that memory stays flat however many there are.
 
         Parameters
@@ -273,6 +279,8 @@ class Predictor:
             In how many processes to compute; each opens the model once. -1 is one a core.
         progress : callable, optional
             Called with the number of sequences, and of tokens or frames, that have been answered so far.
+        known : str, optional
+            Of a tagger, the labels that the sequences have are known, except where this mark stands in their place.
 
         Yields
         ------
@@ -286,7 +294,7 @@ class Predictor:
         DataError
             If X is not many, or an element of it cannot be used.
         """
-        answered = self._streamed(X, "best", n_jobs, progress)
+        answered = self._streamed(X, "best", n_jobs, progress, known=known)
         return (self.decoder.annotate(sequence, row) for sequence, row in answered)
 
     def stream_proba(
@@ -308,12 +316,13 @@ class Predictor:
         threshold: Threshold | None = None,
         n_jobs: int = 1,
         progress: Progress | None = None,
+        known: str | None = None,
     ) -> Iterator[ScoredSequence]:
         """Yield each sequence with its labels, their probabilities and its spans, of a tagger.
 
         Parameters
         ----------
-        X, threshold, n_jobs, progress : as in `stream` and `predict_spans`
+        X, threshold, n_jobs, progress, known : as in `stream` and `predict_spans`
             The tokens of spans that are less probable than ``threshold`` get the label of what is outside.
 
         Raises
@@ -325,7 +334,7 @@ class Predictor:
         annotate = self.decoder.annotate
         return (
             ScoredSequence(annotate(sequence, path.ids), path.probabilities, located(sequence, path), path.probability)
-            for sequence, path in self._streamed(X, "scored", n_jobs, progress, scoring)
+            for sequence, path in self._streamed(X, "scored", n_jobs, progress, scoring, known)
         )
 
     def stream_tokens(self, tokens: Iterable[Any]) -> Iterator[LabelledToken]:
@@ -353,6 +362,8 @@ class Predictor:
         DataError
             At its turn, if something else comes than a token.
         """
+        if self._context:
+            raise SeqtagError("stream_tokens needs a tagger that reads sentences by themselves; train with context=0.")
         backend = check_online(self.decoder, self.backend, self.features, self.manifest.get("network", {}))
         if isinstance(tokens, (str, bytes, Sequence)):
             raise DataError(f"tokens must be an iterable of tokens; got one {type(tokens).__name__}.")
@@ -365,7 +376,7 @@ class Predictor:
         Parameters
         ----------
         X : iterable
-            As for `predict`.
+            As for `predict`; each is read by itself, without its document.
         influence : bool
             Whether to take each input of a sequence away in turn and see what changes, for which the network reads as
             many copies of it as it is long.
@@ -421,7 +432,7 @@ class Predictor:
     ) -> Iterator[tuple[Sequence, Any]]:
         """Yield sequences in order with what `decode` gives."""
         ids = None if known is None else iter(known_ids(known, sequences, self.decoder))
-        for chunk in in_chunks(sequences):
+        for chunk in in_chunks(sequences, by_document=bool(self._context)):
             own = None if ids is None else list(islice(ids, len(chunk)))
             yield from zip(chunk, self._rows(chunk, decode, own), strict=True)
 
@@ -430,10 +441,11 @@ class Predictor:
         full = [i for i, sequence in enumerate(chunk) if len(sequence)]
         nothing = decode(self.decoder.nothing(), np.zeros(1, np.int32))[0] if len(full) < len(chunk) else None
         out: list[Any] = [nothing] * len(chunk)
-        encoded = self._memo.encode([chunk[i] for i in full])
-        windows = self._windows if self.task == "tagging" else None
+        sequences = [chunk[i] for i in full]
         given = None if known is None else [known[i] for i in full]
-        for place, row in run_batches(self.backend, encoded, decode, windows, given):
+        windows = self._windows if self.task == "tagging" else None
+        asked = self._memo.encode, sequences, self._context, decode, windows, given
+        for place, row in run_documents(self.backend, *asked):
             out[full[place]] = row
         return out
 
@@ -444,18 +456,20 @@ class Predictor:
         n_jobs: int,
         progress: Progress | None,
         options: Mapping[str, Any] | None = None,
+        known: str | None = None,
     ) -> Iterator[tuple[Sequence, Any]]:
         """Yield sequences in order with what the decoder's method of that name gives, here or in processes."""
         asked = wanted, dict(options or {})
         n_jobs = check_jobs(n_jobs)
-        chunks = in_chunks(each_sequence(X, tokenizer=self.tokenizer))
+        chunks = in_chunks(each_sequence(X, tokenizer=self.tokenizer), by_document=bool(self._context))
+        ids = partial(ids_of_own, decoder=self.decoder, mark=known)
         if n_jobs == 1:
-            decode = _method(self.decoder, asked)
-            return one_by_one(((chunk, self._rows(chunk, decode)) for chunk in chunks), progress)
+            decode = method_of(self.decoder, asked)
+            return one_by_one(((chunk, self._rows(chunk, decode, ids(chunk))) for chunk in chunks), progress)
         if self._source is None:
             raise SeqtagError("n_jobs needs a model that processes can open, which this predictor lacks. Load one.")
         make = partial(_answering, self._source(), self._windows)
-        answered = in_processes(make, chunks, n_jobs, lambda chunk: (asked, packed(chunk)))
+        answered = in_processes(make, chunks, n_jobs, lambda chunk: (asked, packed(chunk), ids(chunk)))
         return one_by_one(answered, progress)
 
 
@@ -467,13 +481,7 @@ def _source_of(bundle: Bundle, path: str | Path | None) -> Callable[[], Bundle]:
     return partial(same_bundle, folder, (folder / MANIFEST).read_bytes())
 
 
-def _method(decoder: Decoder, asked: tuple[str, dict[str, Any]]) -> Decode:
-    """Return a decoder's method by its name, with options."""
-    name, options = asked
-    return partial(getattr(decoder, name), **options) if options else getattr(decoder, name)
-
-
-def _answering(bundle: Bundle, windows: Windows) -> Callable[[tuple[Any, list[Any]]], list[Any]]:
+def _answering(bundle: Bundle, windows: Windows) -> Callable[[tuple[Any, list[Any], Any]], list[Any]]:
     """Return what answers in a worker process."""
     predictor = Predictor.from_bundle(bundle, threads=1, window=windows.size, overlap=windows.overlap)
-    return lambda task: predictor._rows(unpacked(task[1]), _method(predictor.decoder, task[0]))
+    return lambda task: predictor._rows(unpacked(task[1]), method_of(predictor.decoder, task[0]), task[2])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence as SequenceOf
 from dataclasses import asdict, dataclass
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +28,9 @@ class ScoredPath(NamedTuple):
         How probable it is that these labels stand on exactly the tokens of a span.
     probability : float
         p(the best path | sequence): that all of it is right.
+    chain : (ndarray of float64, ndarray of float64), shape (T,)
+        Of the best path log p(label | sequence) and log p(label | label before, sequence), of which `split` makes how
+        probable its parts are.
     """
 
     ids: np.ndarray
@@ -33,6 +38,7 @@ class ScoredPath(NamedTuple):
     spans: tuple[Span, ...]
     span_probabilities: np.ndarray
     probability: float
+    chain: tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +107,35 @@ class Alternative(NamedTuple):
 
     answer: Any
     probability: float
+
+
+def split(answer: Any, lengths: SequenceOf[int]) -> list[Any]:
+    """Return the parts of an answer for a document that belong to its sentences.
+
+    Parameters
+    ----------
+    answer : ScoredPath, or ndarray of shape (T, ...)
+        A tagger's. A span that goes over the end of a sentence is a part in each, as probable as the whole.
+    lengths : sequence of int
+        Of the sentences, T in all.
+    """
+    ends = list(accumulate(lengths))
+    places = list(zip([0, *ends[:-1]], ends, strict=True))
+    if isinstance(answer, ScoredPath):
+        return [_part(answer, start, end) for start, end in places]
+    return [answer[start:end] for start, end in places]
+
+
+def _part(path: ScoredPath, start: int, end: int) -> ScoredPath:
+    here = [i for i, span in enumerate(path.spans) if span.start < end and span.end > start]
+    found = [path.spans[i] for i in here]
+    spans = [Span(max(span.start, start) - start, min(span.end, end) - start, span.label) for span in found]
+    alone, following = (terms[start:end] for terms in path.chain)
+    whole = float(np.exp(np.minimum(alone[:1].sum() + following[1:].sum(), 0.0)))
+    chances = path.span_probabilities[here]
+    return ScoredPath(
+        path.ids[start:end], path.probabilities[start:end], tuple(spans), chances, whole, (alone, following)
+    )
 
 
 def located(sequence: Sequence, path: ScoredPath) -> tuple[ScoredSpan, ...]:

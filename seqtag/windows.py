@@ -118,5 +118,6 @@ def _cut(encoded: EncodedArrays, stretches: list[tuple[int, int]]) -> dict[str, 
     places = np.concatenate([np.arange(start, end) for start, end in stretches])
     lengths = np.array([end - start for start, end in stretches], np.int32)
     rows = None if arrays.rows is None else arrays.rows[places]
-    cut = replace(arrays, lengths=lengths, rows=rows, places={n: table[places] for n, table in arrays.places.items()})
+    tables = {name: table[places] for name, table in arrays.places.items()}
+    cut = replace(arrays, lengths=lengths, rows=rows, places=tables, own=None)
     return EncodedArrays(cut).batch(np.arange(len(stretches))).inputs

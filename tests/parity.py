@@ -23,6 +23,7 @@ from seqtag.choices.pooling import POOLINGS
 from seqtag.data.batching import EncodedCorpus
 from seqtag.data.corpus import Sequence
 from seqtag.data.encoders import fit_encoders
+from seqtag.data.gazetteers import read_gazetteer
 from seqtag.data.transitions import allowed_transitions
 from seqtag.decoders import ClassDecoder, TagDecoder
 from seqtag.decoding import constrain
@@ -47,6 +48,8 @@ ASKED = [
     " ".join(["to unseen words and much more of them than before , extraordinarily !"] * 5),  # the longest
 ]
 VECTORS = Path(__file__).parent / "embeddings" / "small.txt"
+LISTS = {"city": ["Paris", "New York"], "to": ["moved to Paris", "to", "moved"]}
+PHRASES = read_gazetteer(LISTS)
 ENCODERS: dict[str, list[Any]] = {
     "words affixes cnn": [
         {"affixes": None, "min_count": 1, "dim": 2},
@@ -54,6 +57,10 @@ ENCODERS: dict[str, list[Any]] = {
         {"chars": "cnn", "filters": 5, "dim": 4, "min_count": 1, "length": 6},
     ],
     "column lstm": [{"column": "part of speech", "dim": 3}, {"chars": "lstm", "filters": 6, "dim": 4, "min_count": 1}],
+    "gazetteer cnn": [
+        {"gazetteer": LISTS, "dim": 3},
+        {"chars": "cnn", "filters": 4, "min_count": 1},
+    ],
     "ngrams gru": [
         {"ngrams": 2, "min_count": 1, "dim": 4},
         {"chars": "gru", "filters": 4, "min_count": 1, "jamo": True},
@@ -103,7 +110,8 @@ def make_sequences(encoders: str, sentences: SequenceOf[str]) -> list[Sequence]:
             made.append(Sequence(frames=table))
         else:
             columns = {"part of speech": tuple(token[0] for token in tokens)}
-            made.append(Sequence(tokens, columns=columns, vectors={"glove": rng.normal(size=(len(tokens), 2))}))
+            vectors = {"glove": rng.normal(size=(len(tokens), 2)), "gazetteer": PHRASES.marks(tokens)}
+            made.append(Sequence(tokens, columns=columns, vectors=vectors))
     return made
 
 

@@ -402,7 +402,7 @@ def test_the_json_schema_has_ranges_and_names():
     encoders, auto = model["encoders"]["anyOf"]
     assert auto == {"enum": ["auto"]}
     bare, *mappings = encoders["items"]["anyOf"]
-    assert set(ENCODERS) - set(bare["enum"]) == {"column", "embeddings", "vectors"}, "which need a name"
+    assert set(ENCODERS) - set(bare["enum"]) == {"column", "embeddings", "gazetteer", "vectors"}, "which need a name"
     assert [rule["title"] for rule in mappings] == list(ENCODERS)
 
 

@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -15,9 +16,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import seqtag
 from seqtag import Sequence, SequenceTagger, datasets, load
+from seqtag.cli import app
 from seqtag.data.readers import iterate
 from seqtag.data.readers._text import CHUNK, Watched
 from seqtag.documents import Reached, files, journal, label_files
@@ -492,3 +495,86 @@ def test_places_of_documents_are_those_of_their_files(tmp_path):
     read = [(file, replace(sequence, text=None, offsets=None, lines=None)) for file, sequence in found.read()]
     assert read == [(0, Sequence(("a",))), (0, Sequence(())), (1, Sequence(("b",)))]
     assert [file for file, _ in found.read(1)] == [1]
+
+
+# --- labels that are known --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def half_done(tagger, tmp_path, corpora) -> tuple[Path, list[list[str | None]]]:
+    """A file in which every third token has a label that the model would not give it, and the others a mark."""
+    with load(tagger) as model:
+        begins = [label for label in model.labels if label.startswith("B-")]
+        best = model.predict(corpora["dev"])
+    known = [[begins[tag == begins[0]] if t % 3 == 0 else None for t, tag in enumerate(tags)] for tags in best]
+    rows = [
+        "".join(f"{token}\t{label or '?'}\n" for token, label in zip(tokens, labels, strict=True))
+        for tokens, labels in zip(corpora["dev"].tokens, known, strict=True)
+    ]
+    path = tmp_path / "half_done.conll"
+    path.write_text("\n".join(rows), encoding="utf-8")
+    return path, known
+
+
+def test_the_labels_of_a_file_can_be_known(tagger, half_done, tmp_path, corpora):
+    path, known = half_done
+    with load(tagger) as model:
+        expected = model.predict(corpora["dev"], known=known)
+        spans = model.predict_spans(corpora["dev"], known=known)
+        free = model.predict(corpora["dev"])
+        assert [list(s.labels) for s in model.stream(iterate(path), known="?", n_jobs=2)] == expected != free
+    label_files(tagger, str(path), tmp_path / "done.jsonl", known="?", probabilities=True)
+    records = [json.loads(line) for line in (tmp_path / "done.jsonl").read_text().splitlines()]
+    assert [record["tags"] for record in records] == expected
+    found = [[span["probability"] for span in record["spans"]] for record in records]
+    for row, own in zip(found, spans, strict=True):
+        np.testing.assert_allclose(row, [span.probability for span in own], atol=1e-5)
+    for options in (["--format", "conll"], ["--output", tmp_path / "done.conll"]):
+        run = CliRunner().invoke(app, ["predict", str(tagger), str(path), "--known", "?", *map(str, options)])
+        assert run.exit_code == 0, run.output
+        text = run.stdout or (tmp_path / "done.conll").read_text()
+        assert [line.split("\t")[1] for line in text.splitlines() if line] == [tag for row in expected for tag in row]
+
+
+def test_a_run_goes_on_with_the_same_labels_only(tagger, half_done, tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "PIECE", 10)
+    monkeypatch.setattr("seqtag.flow.CHUNK", 4)
+    path, known = half_done
+    text = path.read_text()
+    path.write_text(text + "\nbaba\n")  # a line without a label
+    with pytest.raises(DataError):
+        label_files(tagger, str(path), tmp_path / "done.csv", known="?")
+    path.write_text(text)
+    with pytest.raises(ConfigError, match="known"):
+        label_files(tagger, str(path), tmp_path / "done.csv", known="!", resume=True)
+    done = label_files(tagger, str(path), tmp_path / "done.csv", known="?", resume=True)
+    assert done.sequences == len(known)
+
+
+@pytest.mark.parametrize(
+    ("content", "mark", "message"),
+    [
+        ("baba\tB-X\n", "?", "dev.conll:1, token 0 ('baba', line 1): 'B-X' is no label of this model"),
+        ("a\t?\n\nb\tO\nc\tI-{}\n", "?", "dev.conll:3, token 1 ('c', line 4): 'I-{}' cannot stand there"),
+        ("baba\tO\n", "O", "must be no label of the model; got 'O'"),
+    ],
+)
+def test_labels_that_cannot_be_known_are_named_with_file_and_line(tagger, tmp_path, content, mark, message):
+    with load(tagger) as model:
+        type_ = next(label[2:] for label in model.labels if label.startswith("I-"))
+    path = tmp_path / "dev.conll"
+    path.write_text(content.format(type_), encoding="utf-8")
+    with pytest.raises(DataError, match=re.escape(message.format(type_))):
+        label_files(tagger, str(path), tmp_path / "out.csv", known=mark)
+
+
+def test_what_has_no_labels_has_none_that_are_known(tagger, classifier, tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("baba\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"a\.txt has no labels that could be known"):
+        label_files(tagger, str(path), tmp_path / "out.csv", known="?")
+    with pytest.raises(ConfigError, match="known labels need a tagger"):
+        label_files(classifier, str(path), tmp_path / "out.csv", known="?")
+    for given in (["--text", "baba"], ["--text", "baba", "--review"]):
+        run = CliRunner().invoke(app, ["predict", str(tagger), *given, "--known", "?"])
+        assert run.exit_code == 2 and "--known is for files" in run.stderr

@@ -28,6 +28,7 @@ CHOICES = [
     {"ngrams": 2, "min_count": 1},
     {"column": "pos"},
     {"embeddings": str(Path(__file__).parent / "embeddings" / "small.txt"), "tune": "tuned"},
+    {"gazetteer": {"pet": ["the dog", "cat"], "number": ["12"]}, "lowercase": True},
     {"words": None, "lowercase": False, "min_count": 2},
 ]
 

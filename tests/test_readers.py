@@ -471,7 +471,20 @@ BROKEN = [
         read_jsonl,
         '{"text": "a b", "spans": [[2, 3, "X"], [0, 3, "Y"]]}\n',
         {},
-        ":1: expected spans that do not overlap; got [0, 3, 'Y'] and [2, 3, 'X'].",
+        ":1: expected spans that do not overlap; got 'a b' [0, 3, 'Y'] and, inside it, 'b' [2, 3, 'X']. "
+        "A token has one label, so a tagger has one layer of spans: keep one of the two, or put each layer into data",
+    ),
+    (
+        read_jsonl,
+        '{"text": "a b c", "spans": []}\n{"text": "a b c", "spans": [[0, 3, "X"], [2, 5, "Y"]]}\n',
+        {},
+        ":2: expected spans that do not overlap; got 'a b' [0, 3, 'X'] and, across its end, 'b c' [2, 5, 'Y'].",
+    ),
+    (
+        read_jsonl,
+        '{"text": "a b", "spans": [{"start": 0, "end": 1, "label": "X"}, {"start": 0, "end": 1, "label": "Y"}]}\n',
+        {},
+        ":1: expected spans that do not overlap; got 'a' [0, 1, 'X'] and, over the same stretch, 'a' [0, 1, 'Y'].",
     ),
     (read_csv, "", {}, ": expected a header line with the names of the columns; got an empty file."),
     (

@@ -295,7 +295,8 @@ def arrays_of(inputs, sequences):
             arrays["lengths"] = np.array([len(sequence) for sequence in sequences], np.int32)
             continue
         shape = (len(sequences), steps, *one.shape[2:])
-        array = np.full(shape, b"", object) if one.dtype == "string" else np.full(shape, np.nan, np.float32)
+        filler = {"string": b"", "int32": 0}.get(one.dtype, np.nan)
+        array = np.full(shape, filler, {"string": object}.get(one.dtype, one.dtype))
         for row, sequence in zip(array, sequences, strict=True):
             sources = {"tokens": sequence.tokens, "frames": sequence.frames} | sequence.columns | sequence.vectors
             values = sources[one.source or one.name]

@@ -327,7 +327,14 @@ def test_part_of_speech_tags_have_no_scheme(shared_data):
 @pytest.mark.parametrize(
     ("found", "message"),
     [
-        ([Span(0, 2, "x"), Span(1, 3, "y")], "must not overlap"),
+        (
+            [Span(1, 3, "y"), Span(0, 2, "x")],
+            "must not overlap to be written as iob2 tags; got 'x' over tokens 0 to 1 and, across its end, "
+            "'y' over tokens 1 to 2. A token has one label",
+        ),
+        ([Span(0, 4, "x"), Span(1, 2, "y")], "and, inside it, 'y' over tokens 1 to 1"),
+        ([Span(0, 2, "x"), Span(0, 3, "y")], "and, around it, 'y' over tokens 0 to 2"),
+        ([Span(0, 2, "x"), Span(0, 2, "x")], "and, over the same stretch, 'x'"),
         ([Span(2, 4, "x")], "one of the 3 tokens"),
         ([Span(-1, 1, "x")], "one of the 3 tokens"),
         ([Span(1, 1, "x")], "one of the 3 tokens"),

@@ -44,6 +44,7 @@ WRONG = {
     "initial_state": ["given", "random", None],
     "unroll": [5, None],
     "decoder": ["viterbi", None],
+    "context": [-1, 0.5, "sentence", None, True],
     "dropout": [-0.1, 1, 1.5, float("nan"), "0.5", None],
     "scheme": ["bilou", None],
     "tokenizer": ["spacy", None],

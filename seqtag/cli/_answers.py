@@ -19,7 +19,7 @@ from seqtag.data.sequence import Sequence
 from seqtag.documents.answers import answers_of
 from seqtag.documents.columns import reads_numbers
 from seqtag.documents.files import Work, kept, label_files
-from seqtag.documents.inputs import Documents, Place, find_documents
+from seqtag.documents.inputs import Documents, Place, find_documents, look_at_known
 from seqtag.documents.journal import Position
 from seqtag.documents.review import check_format, least_certain
 from seqtag.documents.writers import settle, writer_of
@@ -48,6 +48,7 @@ class Task:
     threshold: Threshold | None = None
     review: bool = False
     limit: int | None = None
+    known: str | None = None
 
 
 def answer_review(task: Task) -> None:
@@ -55,6 +56,8 @@ def answer_review(task: Task) -> None:
     if task.resume:
         raise ConfigError("--review sorts all answers at the end, so there is nothing that --resume could go on with.")
     _check_inputs(replace(task, files=() if task.files == ("-",) else task.files))
+    if task.known is not None and (task.texts or is_stream(task.files)):
+        raise ConfigError("--known is for files, which have labels; got --text or a stream.")
     with contextlib.ExitStack() as stack:
         predictor = stack.enter_context(Predictor.load(task.run, threads=task.threads))
         placed = _placed(task, predictor, stack)
@@ -76,6 +79,7 @@ def answer_review(task: Task) -> None:
             confidence=True,
             threshold=task.threshold,
             n_jobs=task.jobs,
+            known=task.known,
         )
         found = least_certain(((known.popleft(), answer) for answer in answers), task.limit)
         writer = writer_of(predictor, wanted)
@@ -98,6 +102,7 @@ def _placed(task: Task, predictor: Predictor, stack: contextlib.ExitStack) -> It
         format=task.input_format,
         options=task.options,
         tokenizer=task.tokenizer or predictor.tokenizer,
+        look=look_at_known(predictor, task.known),
     )
     return _of_files(documents)
 
@@ -115,6 +120,7 @@ def answer_stream(task: Task) -> None:
         "--jobs": task.jobs != 1,
         "--input-format": task.input_format,
         "--set": task.options,
+        "--known": task.known,
     }
     for name in (name for name, value in given.items() if value):
         got = "--text" if task.texts else "a stream such as -, which is read once and answered as it comes"
@@ -152,11 +158,12 @@ def answer_files_on_screen(task: Task) -> None:
             format=task.input_format,
             options=task.options,
             tokenizer=task.tokenizer or predictor.tokenizer,
+            look=look_at_known(predictor, task.known),
         )
         places, color = len(documents.paths) > 1, wants_color(sys.stdout)
         wanted = settle(predictor, None, task.format, task.probabilities, places=places, color=color)
         writer = writer_of(predictor, wanted)
-        work = Work(predictor, documents, writer, wanted.probabilities, task.jobs, threshold=task.threshold)
+        work = Work(predictor, documents, writer, wanted.probabilities, task.jobs, None, task.threshold, task.known)
         with open_answers(None, None) as write:
             write(writer.head())
             for piece, _ in work.pieces(Position(), 1):
@@ -182,6 +189,7 @@ def answer_files(task: Task) -> None:
                 tokenizer=task.tokenizer,
                 probabilities=task.probabilities,
                 threshold=task.threshold,
+                known=task.known,
                 resume=task.resume,
                 n_jobs=task.jobs,
                 threads=task.threads,

@@ -72,6 +72,13 @@ Review = Annotated[
 Limit = Annotated[
     int | None, typer.Option(metavar="N", min=1, help="With --review: only the N least certain; no more are held.")
 ]
+Known = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MARK",
+        help="The files' labels are known beforehand, but where this mark stands: the others are found given them.",
+    ),
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where an earlier run of this command was interrupted.")]
 Jobs = Annotated[int, typer.Option(metavar="N", help="Processes that compute; -1 is one a core.")]
 Threads = Annotated[int | None, typer.Option(metavar="N", min=1, help="Batches computed side by side in one process.")]

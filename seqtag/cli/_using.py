@@ -105,6 +105,7 @@ def evaluate(
         "seqtag predict runs/trec asked.csv --set text=question --output kinds.csv",
         "seqtag predict runs/ner notes.txt --threshold PER=0.9 --threshold LOC=0.8",
         "seqtag predict runs/ner notes.txt --review --limit 100",
+        "seqtag predict runs/ner half_done.conll --known _ --output done.conll",
     )
 )
 def predict(
@@ -120,6 +121,7 @@ def predict(
     threshold: _predict.Thresholds = None,
     review: _predict.Review = False,
     limit: _predict.Limit = None,
+    known: _predict.Known = None,
     resume: _predict.Resume = False,
     jobs: _predict.Jobs = 1,
     threads: _predict.Threads = None,
@@ -146,7 +148,7 @@ def predict(
     task = Task(
         run, tuple(files or ()), tuple(text or ()), None if format is None else format.value, output, probabilities,
         input_format, options, tokenizer, resume, jobs, threads, quiet,
-        _predict.parse_thresholds(threshold or []), review, limit,
+        _predict.parse_thresholds(threshold or []), review, limit, known,
     )  # fmt: skip
     if review:
         answer_review(task)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 
+from seqtag.data.context import BEGIN
 from seqtag.data.encoding import Arrays, CorpusEncoder
 from seqtag.data.features import Feature
 from seqtag.data.lookup import PADDING
@@ -32,11 +34,15 @@ class Batch:
         Label ids, 0 beyond the end; or what each sequence as a whole is.
     weights : ndarray of float32, shape (B, T) or (B,), optional
         Weight of each token in the loss, 0 beyond the end; or of each sequence.
+    cuts : ndarray of int32, shape (S, 3), optional
+        Where the S sentences that are answered for stand in the sequences: row, first place, length. Targets and
+        weights are then theirs, (S, T of the longest).
     """
 
     inputs: dict[str, np.ndarray]
     targets: np.ndarray | None = None
     weights: np.ndarray | None = None
+    cuts: np.ndarray | None = None
 
     @property
     def lengths(self) -> np.ndarray:
@@ -103,12 +109,26 @@ class EncodedArrays:
         self._starts = np.cumsum(self.lengths, dtype=np.int64) - self.lengths
 
     def __len__(self) -> int:
-        return len(self.lengths)
+        return len(self.lengths) if self.arrays.own is None else int((self.arrays.own == BEGIN).sum())
 
     @property
     def n_tokens(self) -> int:
-        """Number of tokens or frames in all sequences."""
-        return int(self.lengths.sum())
+        """Number of tokens or frames in all sequences; of those that are read around others, none."""
+        return int(self.lengths.sum() if self.arrays.own is None else (self.arrays.own > 0).sum())
+
+    @cached_property
+    def _sentences(self) -> np.ndarray:
+        """How many sentences are answered for before each sequence, and in all, shape (N + 1,)."""
+        assert self.arrays.own is not None
+        until = np.concatenate([[0], np.cumsum(self.arrays.own == BEGIN)])
+        return until[np.append(self._starts, len(self.arrays.own))]
+
+    def answered(self, indices: np.ndarray) -> np.ndarray:
+        """Return the numbers of what is answered for in the given sequences: sentences, or they themselves."""
+        if self.arrays.own is None:
+            return indices
+        firsts, ends = self._sentences[indices], self._sentences[indices + 1]
+        return np.concatenate([np.arange(first, end) for first, end in zip(firsts, ends, strict=True)])
 
     def plan(self, limits: Limits) -> Plan:
         """Return what a pass costs, without the jitter of a shuffled one."""
@@ -126,7 +146,7 @@ class EncodedArrays:
 
     def batch(self, indices: np.ndarray) -> Batch:
         """Make the batch of the given sequences, in that order."""
-        if len(indices) == 1 and self.lengths[indices[0]] <= ALONE and not self._values():
+        if len(indices) == 1 and self.lengths[indices[0]] <= ALONE and not self._values() and self.arrays.own is None:
             return self._alone(int(indices[0]))
         arrays, lengths = self.arrays, self.lengths[indices]
         flat = self._places_of(indices)
@@ -138,11 +158,16 @@ class EncodedArrays:
                 inputs[name] = _trim(rows[distinct]) if name in arrays.spelled else rows[distinct]
         for name, places in arrays.places.items():
             inputs[name] = pad_runs(places[flat], lengths)
+        cuts, rows, sizes = None, flat, lengths
+        if arrays.own is not None:
+            marks = arrays.own[flat]
+            cuts, rows = _cuts(marks, lengths), flat[marks > 0]
+            sizes = cuts[:, 2]
         laid_out = {
-            name: pad_runs(values[flat], lengths) if name in arrays.by_place else values[indices]
+            name: pad_runs(values[rows], sizes) if name in arrays.by_place else values[indices]
             for name, values in self._values().items()
         }
-        return Batch(inputs, **laid_out)
+        return Batch(inputs, **laid_out, cuts=cuts)
 
     def _alone(self, index: int) -> Batch:
         """Make the batch of one short sequence, where looking for tokens that repeat costs more than it saves."""
@@ -167,8 +192,9 @@ class EncodedArrays:
             rows, types = inverse.astype(np.int32), {name: table[distinct] for name, table in arrays.types.items()}
         values = {name: values[flat if name in arrays.by_place else indices] for name, values in self._values().items()}
         places = {name: table[flat] for name, table in arrays.places.items()}
+        own = None if arrays.own is None else arrays.own[flat]
         return EncodedArrays(
-            replace(arrays, lengths=self.lengths[indices], rows=rows, types=types, places=places, **values)
+            replace(arrays, lengths=self.lengths[indices], rows=rows, types=types, places=places, own=own, **values)
         )
 
     def _values(self) -> dict[str, np.ndarray]:
@@ -195,6 +221,8 @@ class EncodedCorpus(EncodedArrays):
         Label ids of each sequence, one a token; or one array with a row a sequence.
     weights : sequence of ndarray, or ndarray of shape (N,), optional
         Token weights of each sequence; or the weight of each sequence.
+    own : sequence of ndarray, optional
+        Where the sentences are in each that are answered for, see `Arrays`.
 
     Raises
     ------
@@ -208,10 +236,19 @@ class EncodedCorpus(EncodedArrays):
         sequences: SequenceOf[Sequence],
         targets: SequenceOf[np.ndarray] | np.ndarray | None = None,
         weights: SequenceOf[np.ndarray] | np.ndarray | None = None,
+        own: SequenceOf[np.ndarray] | None = None,
     ) -> None:
         encoder = CorpusEncoder(features)
-        encoder.add(sequences, targets, weights)
+        encoder.add(sequences, targets, weights, own)
         super().__init__(encoder.arrays())
+
+
+def _cuts(marks: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Return row, first place and length of each sentence, of the marks of sequences one after the other."""
+    begins = np.flatnonzero(marks == BEGIN)
+    rows = np.repeat(np.arange(len(lengths)), lengths)[begins]
+    firsts = begins - (np.cumsum(lengths) - lengths)[rows]
+    return np.stack([rows, firsts, np.add.reduceat(marks > 0, begins, dtype=np.int64)], axis=1).astype(np.int32)
 
 
 def pad_runs(flat: np.ndarray, lengths: np.ndarray) -> np.ndarray:

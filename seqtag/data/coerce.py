@@ -25,7 +25,8 @@ def as_sequences(X: Any, y: Any = None, *, tokenizer: str = "whitespace") -> tup
     X : Corpus, array or iterable
         Of token lists, raw strings (split by the tokenizer), numbers of shape (T, F), or (T,) for one feature,
         `Sequence` values, or mappings with ``tokens`` or ``frames``. What else a mapping holds is a column where it is
-        a list of strings, and vectors where it is a table of numbers. So an array (N, T, F) is N sequences of T
+        a list of strings, and vectors where it is a table of numbers; a string under ``group`` is the document that it
+        belongs to. So an array (N, T, F) is N sequences of T
         frames, and (N, T) is N sequences of T frames with one feature. NaN is a missing value.
     y : iterable of list of str, optional
         Labels of each sequence, one a token or frame; without it the sequences' own labels stay.
@@ -91,7 +92,7 @@ def _from_mapping(element: Mapping[str, Any], index: int) -> Sequence:
         known = ", ".join(map(repr, element)) or "none"
         raise DataError(f"X[{index}] must have the key 'tokens' or 'frames', and not both; it has {known}.")
     tokens: tuple[str, ...] = ()
-    frames = None
+    frames = group = None
     columns, vectors = {}, {}
     for name, values in element.items():
         place = f"X[{index}][{name!r}]"
@@ -100,6 +101,8 @@ def _from_mapping(element: Mapping[str, Any], index: int) -> Sequence:
             frames = _frames(values, place)
         elif name == "tokens":
             tokens = _strings(values, place)
+        elif name == "group" and isinstance(values, (str, int)):
+            group = str(values)
         elif _is_table(values):
             vectors[str(name)] = frozen_table(values, place)
         else:
@@ -108,7 +111,7 @@ def _from_mapping(element: Mapping[str, Any], index: int) -> Sequence:
     for name, values in (columns | vectors).items():
         if len(values) != size:
             raise DataError(f"X[{index}][{name!r}] must have one entry a {unit}; got {len(values)} for {size} {unit}s.")
-    return Sequence(tokens, columns=columns, frames=frames, vectors=vectors)
+    return Sequence(tokens, columns=columns, group=group, frames=frames, vectors=vectors)
 
 
 def _unpacked(values: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Sequences to arrays: words, affixes, characters, pretrained embeddings, columns, frames, vectors: see `ENCODERS`.
+"""Sequences to arrays: words, characters, embeddings, columns, gazetteers, frames, vectors and more: see `ENCODERS`.
 
 An encoder is fitted once on a corpus and is then plain data (a `Feature`). What depends on the token alone is
 computed once per distinct token of a batch (``level="type"``), what depends on the place (a column, numbers) once per
@@ -20,9 +20,11 @@ import numpy as np
 
 from seqtag.data.embeddings.table import fit_table, starts_of
 from seqtag.data.features import Feature, FeatureSpec, check_width, column_of, frames_of, vectors_of
+from seqtag.data.gazetteers import MARKS, read_gazetteer
 from seqtag.data.lookup import FIRST, Lookup, Spelling, learn_table, ngrams
 from seqtag.data.scaling import learn_scaler
 from seqtag.data.sequence import Sequence, called
+from seqtag.data.tokenizers import TOKENIZERS
 from seqtag.errors import ConfigError, DataError, near_name
 from seqtag.params import Param, fields
 from seqtag.registry import Registry
@@ -103,6 +105,8 @@ _Number = Annotated[int, Param("encoder", low=0)]
 _Rate = Annotated[float, Param("encoder", low=0, high=1)]
 _Switch = Annotated[bool, Param("encoder")]
 _Name = Annotated[str, Param("encoder")]
+_Lists = Annotated[str | list | dict, Param("encoder")]
+_Cutter = Annotated[str, Param("encoder", choices=TOKENIZERS.names)]
 
 TUNES = ("frozen", "tuned", "projected")
 """What becomes of pretrained vectors in training: they stay, they are trained on, or a linear layer is learned."""
@@ -227,6 +231,26 @@ def fit_ngrams(
         counts.update(ngrams(sequence.tokens, n))
     lookup = _learn(Lookup(fold, "word", 0, ()), counts, min_count)
     return Feature(FeatureSpec(f"ngrams_{n}", "ids", "token", lookup.size, dim=dim), (lookup,), ngram=n)
+
+
+@ENCODERS.register("gazetteer")
+def fit_gazetteer(
+    vocabulary: Vocabulary,
+    lists: _Lists,
+    *,
+    dim: _Size = 8,
+    lowercase: _Switch = False,
+    tokenizer: _Cutter = "whitespace",
+    encoding: _Name = "utf-8",
+    name: _Name = "",
+) -> Feature:
+    """Mark where phrases of lists occur, the longest first: for each type whether a token begins, is in or ends one."""
+    vocabulary.tokens_for("gazetteer")
+    gazetteer = read_gazetteer(lists, lowercase=lowercase, tokenizer=tokenizer, encoding=encoding)
+    lookups = tuple(Lookup((), "word", 0, MARKS) for _ in gazetteer.types)
+    size, width = sum(lookup.size for lookup in lookups), len(lookups)
+    spec = FeatureSpec(_plain(f"gazetteer_{name}" if name else "gazetteer"), "ids", "token", size, width=width, dim=dim)
+    return Feature(spec, lookups, gazetteer=gazetteer)
 
 
 @ENCODERS.register("frames")

@@ -40,6 +40,9 @@ class Arrays:
         The ``types`` that are padded spellings.
     by_place : frozenset of str
         Which of "targets" and "weights" belong to the places.
+    own : ndarray of int8, shape (M,), optional
+        Where what is answered for begins and goes on, as `seqtag.data.context.Stretch.marks` has it: a sequence holds
+        sentences and what is read around them. Without it each sequence is answered for as a whole.
     """
 
     lengths: np.ndarray
@@ -50,6 +53,7 @@ class Arrays:
     weights: np.ndarray | None = None
     spelled: frozenset[str] = frozenset()
     by_place: frozenset[str] = frozenset()
+    own: np.ndarray | None = None
 
 
 class CorpusEncoder:
@@ -71,6 +75,7 @@ class CorpusEncoder:
         self._blocks: dict[str, list[np.ndarray]] = {feature.spec.name: [] for feature in self._by_place}
         self._values: dict[str, list[np.ndarray]] = {"targets": [], "weights": []}
         self._values_by_place: set[str] = set()
+        self._own: list[np.ndarray] = []
         self.n_tokens = 0
 
     def add(
@@ -78,6 +83,7 @@ class CorpusEncoder:
         sequences: SequenceOf[Sequence],
         targets: SequenceOf[np.ndarray] | np.ndarray | None = None,
         weights: SequenceOf[np.ndarray] | np.ndarray | None = None,
+        own: SequenceOf[np.ndarray] | None = None,
     ) -> None:
         """Encode further sequences.
 
@@ -87,6 +93,8 @@ class CorpusEncoder:
             None may be empty.
         targets, weights
             As `seqtag.data.batching.EncodedCorpus` takes them; always of one form, or always None.
+        own : sequence of ndarray, optional
+            The marks of each sequence, see `Arrays`; always, or never.
 
         Raises
         ------
@@ -106,6 +114,8 @@ class CorpusEncoder:
             elif values is not None:
                 self._values_by_place.add(name)
                 self._values[name].append(np.concatenate(values) if len(values) else np.zeros(0, np.int32))
+        if own is not None:
+            self._own.append(np.concatenate(own) if len(own) else np.zeros(0, np.int8))
         self._lengths.extend(lengths)
         self.n_tokens += sum(lengths)
 
@@ -121,6 +131,7 @@ class CorpusEncoder:
             _joined(self._values["weights"]) if self._values["weights"] else None,
             spelled=frozenset(f.spec.name for f in self._by_type if f.spelling is not None),
             by_place=frozenset(self._values_by_place),
+            own=_joined(self._own) if self._own else None,
         )
 
 

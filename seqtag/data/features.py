@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from seqtag.data.embeddings.table import Pretrained
-from seqtag.data.lookup import Lookup, Spelling, from_dict, index_of, look_up, ngrams, spell
+from seqtag.data.gazetteers import Gazetteer
+from seqtag.data.lookup import UNKNOWN, Lookup, Spelling, from_dict, index_of, look_up, ngrams, spell
 from seqtag.data.scaling import Scaler
 from seqtag.data.sequence import Sequence, called
 from seqtag.errors import DataError, near_name
@@ -93,6 +94,8 @@ class Feature:
         The vectors read in place of the frames.
     ngram : int
         How many tokens, from each place on, are read as one.
+    gazetteer : Gazetteer, optional
+        Whose marks are read in place of the tokens, each type by its own lookup.
     pretrained : Pretrained, optional
         What the network's table begins with. Training alone has it: it is no part of the JSON form.
     """
@@ -105,6 +108,7 @@ class Feature:
     scaler: Scaler | None = None
     vectors: str | None = None
     ngram: int = 1
+    gazetteer: Gazetteer | None = field(default=None, repr=False)
     pretrained: Pretrained | None = field(default=None, repr=False, compare=False)
 
     @cached_property
@@ -148,6 +152,8 @@ class Feature:
         """
         if self.column is not None:
             return self.encode(column_of(sequence, self.column))
+        if self.gazetteer is not None:
+            return self.mark_ids(self.gazetteer.marks(tokens_of(sequence)))
         if self.scaler is None:
             return self.encode(ngrams(tokens_of(sequence), self.ngram))
         if self.vectors is None and not len(sequence):
@@ -163,10 +169,17 @@ class Feature:
             )
         return out
 
+    def mark_ids(self, marks: np.ndarray) -> np.ndarray:
+        """Return the ids of a gazetteer's marks, shape (T, width): as its lookups number them, 0 being the unknown."""
+        sizes = [lookup.size for lookup in self.lookups]
+        return (marks + UNKNOWN + np.cumsum([0, *sizes[:-1]])).astype(np.int32)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
         state = asdict(replace(self, pretrained=None))
         del state["pretrained"]
+        if self.gazetteer is None:
+            del state["gazetteer"]
         return state
 
     @classmethod
@@ -181,6 +194,7 @@ class Feature:
             scaler=from_dict(Scaler, state["scaler"]) if state.get("scaler") else None,  # older models have none
             vectors=state.get("vectors"),
             ngram=state.get("ngram", 1),
+            gazetteer=Gazetteer.from_dict(state["gazetteer"]) if state.get("gazetteer") else None,
         )
 
 

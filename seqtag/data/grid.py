@@ -40,12 +40,15 @@ class Sizes:
         Distinct tokens U; 0 where nothing depends on a token alone.
     spelling : int
         Characters L of the longest token; 0 where none are read.
+    sentences : int
+        Sentences S among what is read around them; 0 where the rows are answered for as a whole.
     """
 
     sequences: int
     steps: int
     tokens: int = 0
     spelling: int = 0
+    sentences: int = 0
 
     @property
     def cost(self) -> float:
@@ -63,6 +66,7 @@ class Sizes:
             round_up(self.steps, 8, _FINE),
             round_up(self.tokens, 32, _COARSE),
             round_up(self.spelling, 8, _COARSE),
+            round_up(self.sentences, 4, _COARSE),
         )
 
 
@@ -95,9 +99,14 @@ class Grid:
         if batch.targets is None:
             return Batch(inputs, None, None)
         by_place = batch.targets.ndim == 2 and not np.issubdtype(batch.targets.dtype, np.floating)
-        whole = (sizes.sequences, sizes.steps) if by_place else (sizes.sequences,)
+        rows = sizes.sequences if batch.cuts is None else sizes.sentences
+        whole = (rows, sizes.steps) if by_place else (rows,)
         targets = _filled(batch.targets, (*whole, *batch.targets.shape[len(whole) :]))
-        return Batch(inputs, targets, _weights(batch, whole, sizes.sequences - len(batch.lengths)))
+        cuts = None
+        if batch.cuts is not None:
+            cuts = _filled(batch.cuts, (rows, 3))
+            cuts[len(batch.cuts) :, 2] = 1  # of the first token, which weighs nothing there
+        return Batch(inputs, targets, _weights(batch, whole), cuts)
 
     def sizes(self, batch: Batch) -> Sizes:
         """Return the least sizes that a batch needs."""
@@ -105,7 +114,7 @@ class Grid:
         tokens = max((len(batch.inputs[name]) + 1 for name in self._by_type), default=0)
         spelling = max((batch.inputs[name].shape[1] for name in self._spelled), default=0)
         steps = max((batch.inputs[name].shape[1] for name in self._placed), default=1)
-        return Sizes(len(batch.lengths), steps, tokens, spelling)
+        return Sizes(len(batch.lengths), steps, tokens, spelling, 0 if batch.cuts is None else len(batch.cuts))
 
     def _shape_for(self, needed: Sizes) -> Sizes:
         """Return a shape that holds a batch: the cheapest of those in use, or a new one if that is worth it."""
@@ -167,8 +176,10 @@ def _filled(array: np.ndarray, shape: tuple[int, ...], value: float = 0) -> np.n
     return out
 
 
-def _weights(batch: Batch, shape: tuple[int, ...], added: int) -> np.ndarray:
+def _weights(batch: Batch, shape: tuple[int, ...]) -> np.ndarray:
     """Return weights that are zero for the rows added, and larger for the others by what a mean over all would lose."""
-    n = len(batch.lengths) if len(shape) == 1 else int(batch.lengths.sum())
+    lengths = batch.lengths if batch.cuts is None else batch.cuts[:, 2]
+    added = shape[0] - len(lengths)
+    n = len(lengths) if len(shape) == 1 else int(lengths.sum())
     weights = np.ones(batch.targets.shape[: len(shape)], np.float32) if batch.weights is None else batch.weights  # type: ignore[union-attr]
     return _filled((weights * ((n + added) / n)).astype(np.float32), shape)

@@ -37,8 +37,15 @@ class EncodingMemo:
         self._lock = Lock()
         self._forget()
 
-    def encode(self, sequences: SequenceOf[Sequence]) -> EncodedArrays:
+    def encode(self, sequences: SequenceOf[Sequence], own: SequenceOf[np.ndarray] | None = None) -> EncodedArrays:
         """Encode sequences, of which none may be empty.
+
+        Parameters
+        ----------
+        sequences : sequence of Sequence
+            What is read.
+        own : sequence of ndarray, optional
+            Where the sentences are in each that are answered for, see `seqtag.data.encoding.Arrays`.
 
         Raises
         ------
@@ -48,7 +55,8 @@ class EncodingMemo:
         lengths = np.array([len(sequence) for sequence in sequences], np.int32)
         rows, types = self._rows_of(sequences) if self._by_type else (None, {})
         places = place_blocks(self._by_place, sequences, int(lengths.sum())) if self._by_place else {}
-        return EncodedArrays(Arrays(lengths, rows, types, places, spelled=self._spelled))
+        marks = np.concatenate(own) if own else None
+        return EncodedArrays(Arrays(lengths, rows, types, places, spelled=self._spelled, own=marks))
 
     def _rows_of(self, sequences: SequenceOf[Sequence]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Return the row of each token, and the arrays in which they stand; later calls leave these rows alone."""

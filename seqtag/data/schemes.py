@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
+from seqtag.data.overlaps import ADVICE, first_overlap, relation
 from seqtag.data.tag_counts import Pair, TagCounts
 from seqtag.errors import ConfigError, DataError
 from seqtag.registry import Registry
@@ -382,11 +383,14 @@ def tags(spans: Iterable[Span], length: int, scheme: str) -> list[str]:
     table = _with_spans(scheme)
     written = [OUTSIDE] * length
     previous = Span(0, 0, "")
-    for span in sorted(Span(*span) for span in spans):
+    listed = sorted(Span(*span) for span in spans)
+    if pair := first_overlap(listed):
+        first, second = (f"{span[2]!r} over tokens {span[0]} to {span[1] - 1}" for span in pair)
+        got = f"{first} and, {relation(*pair)}, {second}"
+        raise DataError(f"spans must not overlap to be written as {scheme} tags; got {got}. {ADVICE}")
+    for span in listed:
         if not 0 <= span.start < span.end <= length:
             raise DataError(f"a span must hold at least one of the {length} tokens and no other; got {span}.")
-        if span.start < previous.end:
-            raise DataError(f"spans must not overlap to be written as {scheme} tags; got {previous} and {span}.")
         touches = previous.end == span.start and previous.label == span.label and previous.end > 0
         prefixes = _span_prefixes(span.end - span.start, table, touches)
         written[span.start : span.end] = [join_tag(prefix, span.label) for prefix in prefixes]

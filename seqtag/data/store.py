@@ -27,8 +27,10 @@ WINDOW = 16
 PLACE_NUMBERS = 16  # numbers of a place up to which a shard has its full size
 
 Values: TypeAlias = SequenceOf[np.ndarray] | np.ndarray | None
-Part: TypeAlias = tuple[SequenceOf[Sequence], Values, Values]
-"""Some sequences, none of them empty, with targets and weights as `EncodedCorpus` takes them."""
+Part: TypeAlias = (
+    tuple[SequenceOf[Sequence], Values, Values] | tuple[SequenceOf[Sequence], Values, Values, SequenceOf[np.ndarray]]
+)
+"""Some sequences, none of them empty, with targets, weights and maybe marks as `EncodedCorpus` takes them."""
 
 
 @contextmanager
@@ -113,13 +115,14 @@ class ShardedCorpus:
 
     def plan(self, limits: Limits) -> Plan:
         """Return what a pass costs, without the jitter of a shuffled one."""
-        steps, computed = 0, 0.0
+        steps, computed, tokens = 0, 0.0, 0
         for number in range(self.n_shards):
             shard = self.shard(number)
             groups = bucket(shard.lengths, limits.tokens, max_sequences=limits.sequences)
             steps += len(groups)
-            computed += shard.n_tokens / (1.0 - padded_share(shard.lengths, groups))
-        return Plan(steps, 1.0 - self.n_tokens / computed if steps else 0.0)
+            tokens += int(shard.lengths.sum())
+            computed += int(shard.lengths.sum()) / (1.0 - padded_share(shard.lengths, groups))
+        return Plan(steps, 1.0 - tokens / computed if steps else 0.0)
 
     def shuffled(self, limits: Limits, rng: np.random.Generator) -> Iterator[Batch]:
         """Yield the batches of one pass, in an order that is drawn."""
@@ -191,8 +194,8 @@ def _write(
 def _windows(features: tuple[Feature, ...], parts: Iterable[Part], size: int) -> Iterator[EncodedArrays]:
     """Yield encoded sequences of at least ``size`` tokens, and what is left."""
     encoder = CorpusEncoder(features)
-    for sequences, targets, weights in parts:
-        encoder.add(sequences, targets, weights)
+    for part in parts:
+        encoder.add(*part)
         if encoder.n_tokens >= size:
             yield EncodedArrays(encoder.arrays())
             encoder = CorpusEncoder(features)
@@ -218,6 +221,7 @@ def _shard_tokens(features: tuple[Feature, ...]) -> int:
 def _names(arrays: Arrays) -> dict[str, np.ndarray]:
     """Return the arrays by names that tell where they belong."""
     single = {"lengths": arrays.lengths, "rows": arrays.rows, "targets": arrays.targets, "weights": arrays.weights}
+    single["own"] = arrays.own
     named = {name: array for name, array in single.items() if array is not None}
     types = {f"types/{name}": array for name, array in arrays.types.items()}
     return named | types | {f"places/{name}": array for name, array in arrays.places.items()}
@@ -236,4 +240,5 @@ def _from_names(layout: Arrays, named: dict[str, np.ndarray]) -> Arrays:
         places=within("places"),
         targets=named.get("targets"),
         weights=named.get("weights"),
+        own=named.get("own"),
     )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from seqtag.data.context import apart_by_file
 from seqtag.data.corpus import Corpus, Sequence, describe
 from seqtag.data.readers import check_file, iterate, settled
 from seqtag.errors import DataError
@@ -70,7 +71,8 @@ class CorpusStream:
     def __iter__(self) -> Iterator[Sequence]:
         if self._make is None:
             for path in self.paths:
-                yield from iterate(path, self._format, self._options)
+                read = iterate(path, self._format, self._options)
+                yield from read if len(self.paths) == 1 else apart_by_file(path, read)
             return
         for i, sequence in enumerate(self._make()):
             if not isinstance(sequence, Sequence):

@@ -48,6 +48,7 @@ def answers_of(
     threshold: Threshold | None = None,
     n_jobs: int = 1,
     progress: Callable[[int, int], object] | None = None,
+    known: str | None = None,
 ) -> Iterator[Answer]:
     """Answer for sequences in their order.
 
@@ -63,20 +64,23 @@ def answers_of(
         Whether to compute how probable it is that an answer as a whole is right.
     threshold : float or mapping of str to float, optional
         Leave out spans that are less probable, their tags too; see `Predictor.predict_spans`.
-    n_jobs, progress : as in `Predictor.stream`
-        How many processes compute, and what is told how far they are.
+    n_jobs, progress, known : as in `Predictor.stream`
+        How many processes compute, what is told how far they are, and whether the sequences' own labels are known.
     """
     if predictor.task == "classification":
         if threshold is not None:
             raise ConfigError("a threshold is for the spans of a tagger; this model gives one answer for a sequence.")
+        if known is not None:
+            raise ConfigError("known labels need a tagger; this model gives one answer for a whole sequence.")
         for sequence, classes in with_probabilities(predictor, sequences, n_jobs=n_jobs, progress=progress):
             yield Answer(sequence, classes=classes, confidence=_whole(predictor, classes) if confidence else None)
         return
+    options: dict[str, Any] = {"n_jobs": n_jobs, "progress": progress, "known": known}
     if not probabilities and not confidence and threshold is None:
-        for sequence in predictor.stream(sequences, n_jobs=n_jobs, progress=progress):
+        for sequence in predictor.stream(sequences, **options):
             yield Answer(sequence)
         return
-    for scored in predictor.stream_scored(sequences, threshold=threshold, n_jobs=n_jobs, progress=progress):
+    for scored in predictor.stream_scored(sequences, threshold=threshold, **options):
         whole = scored.probability if confidence else None
         if probabilities:
             chances = [span.probability for span in scored.spans]

@@ -17,7 +17,7 @@ from seqtag.bundle import MANIFEST
 from seqtag.data.sequence import Sequence
 from seqtag.documents.answers import answers_of
 from seqtag.documents.columns import reads_numbers
-from seqtag.documents.inputs import Documents, Place, find_documents
+from seqtag.documents.inputs import Documents, Place, find_documents, look_at_known
 from seqtag.documents.journal import Journal, Position, kept, opened
 from seqtag.documents.writers import Answered, Wanted, Writer, settle, writer_of
 from seqtag.errors import ConfigError, DataError
@@ -61,6 +61,7 @@ def label_files(
     tokenizer: str | None = None,
     probabilities: bool | None = None,
     threshold: Threshold | None = None,
+    known: str | None = None,
     resume: bool = False,
     n_jobs: int = 1,
     threads: int | None = None,
@@ -93,6 +94,8 @@ def label_files(
         Whether labels have their probabilities beside them; by default in tables.
     threshold : float or mapping of str to float, optional
         Leave out a tagger's spans that are less probable, their tags too.
+    known : str, optional
+        The labels in the files are known beforehand, except where this mark stands in their place.
     resume : bool
         Whether to go on where an earlier run stopped, if there is one. Without it such a run is an error.
     n_jobs : int
@@ -124,14 +127,15 @@ def label_files(
             format=input_format,
             options=options,
             tokenizer=tokenizer or predictor.tokenizer,
+            look=look_at_known(predictor, known),
         )
         _check_output(output, documents)
         wanted = settle(predictor, output, format, probabilities, places=len(documents.paths) > 1)
         writer = writer_of(predictor, wanted)
-        plan = _plan(Path(run), documents, wanted, threshold)
+        plan = _plan(Path(run), documents, wanted, threshold) | ({} if known is None else {"known": known})
         with opened(output, plan, _states(documents), resume) as journal:
             if not journal.placed:
-                work = Work(predictor, documents, writer, wanted.probabilities, n_jobs, progress, threshold)
+                work = Work(predictor, documents, writer, wanted.probabilities, n_jobs, progress, threshold, known)
                 _fill(journal, work)
             done = journal.position
     return Reached(done.sequences, done.tokens, 1.0)
@@ -168,6 +172,8 @@ class Work:
         Called after each chunk with what is `Reached`.
     threshold : float or mapping of str to float, optional
         Leave out spans that are less probable.
+    known : str, optional
+        What stands in the files' labels where none is known; without it they are not looked at.
     """
 
     predictor: Predictor
@@ -177,6 +183,7 @@ class Work:
     n_jobs: int = 1
     progress: Progress | None = None
     threshold: Threshold | None = None
+    known: str | None = None
 
     def pieces(self, start: Position, least: int) -> Iterator[tuple[bytes, Position]]:
         """Yield answers piece by piece, each with the position after it.
@@ -203,7 +210,7 @@ class Work:
         answered: list[Answered] = []
         position, size = start, 0
         options: dict[str, Any] = {"probabilities": self.probabilities, "n_jobs": self.n_jobs, "progress": ended}
-        options["threshold"] = self.threshold
+        options |= {"threshold": self.threshold, "known": self.known}
         for answer in answers_of(self.predictor, reader.sequences(), **options):
             place, position = reader.answered(position)
             answered.append((place, answer))
@@ -273,6 +280,8 @@ class _Reader:
     def _sign(self, sequence: Sequence) -> None:
         frames = b"" if sequence.frames is None else sequence.frames.tobytes()
         said = repr((sequence.tokens, sequence.text, sequence.id, dict(sequence.columns), len(frames)))
+        if self._documents.look is not None:
+            said += repr(sequence.labels)
         self._digest.update(said.encode("utf-8", "surrogatepass") + frames)
 
 

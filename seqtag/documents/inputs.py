@@ -8,14 +8,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
+from seqtag.data.context import apart_by_file
 from seqtag.data.readers import check_file, detect_format, iterate, settled
 from seqtag.data.readers._numbers import table_of
 from seqtag.data.readers._text import Watched, lines_of, suffix_of
-from seqtag.data.sequence import Sequence
+from seqtag.data.sequence import Sequence, called
 from seqtag.data.streaming import matching_files
 from seqtag.errors import ConfigError, DataError, at
+from seqtag.known import ids_of_own
+from seqtag.predictor import Predictor
 
 NUMBERS = '{"frames": [[0.1, 0.2], ...]}'
 """How a line of JSON writes a sequence of numbers."""
@@ -23,6 +26,9 @@ NUMBERS = '{"frames": [[0.1, 0.2], ...]}'
 _TEXT = ("", ".txt", ".text", ".md", ".log")  # what holds text here; readers of labelled data know .txt as columns
 _CUTTING = ("lines", "jsonl", "csv")  # the formats in which there may be text to cut into tokens
 _LABELLED = ("conll", "conllu", "csv")  # those in which labels that nobody needs can be left unread
+
+
+Look: TypeAlias = Callable[[Sequence, str], object]
 
 
 class Place(NamedTuple):
@@ -49,6 +55,9 @@ class Documents:
         Options of the format's reader.
     tokenizer : str
         What cuts text into tokens.
+    look : callable, optional
+        Called with each sequence, with the labels that its file has, and what messages call it. Without it labels are
+        not read where they can be left unread.
     """
 
     paths: tuple[str, ...]
@@ -56,6 +65,7 @@ class Documents:
     format: str | None
     options: Mapping[str, Any]
     tokenizer: str
+    look: Look | None = None
 
     def check(self) -> None:
         """Refuse what can be known to be wrong before anything is read: no such file, format or option.
@@ -92,9 +102,12 @@ class Documents:
         for place in range(file, len(self.paths)):
             path = self.paths[place]
             watched = path if tell is None else Watched(path, partial(tell, place))
-            for sequence in self._sequences(watched):
+            read = self._sequences(watched)
+            for sequence in read if len(self.paths) == 1 else apart_by_file(path, read):
                 if (sequence.frames is not None) != self.numeric:
                     raise _other_kind(path, self.numeric)
+                if self.look is not None:
+                    self.look(sequence, _name(path, sequence))
                 yield place, sequence
 
     def _sequences(self, path: str | Watched) -> Iterator[Sequence]:
@@ -105,7 +118,7 @@ class Documents:
         """Return format and options of a file; None stands for numbers as JSON, a sequence a line."""
         name = self.format or _detected(path, self.numeric)
         defaults: dict[str, Any] = {"tokenizer": self.tokenizer} if name in _CUTTING else {}
-        if name in _LABELLED:
+        if name in _LABELLED and self.look is None:
             defaults["label"] = None
         return name, {**defaults, **self.options}
 
@@ -117,6 +130,7 @@ def find_documents(
     format: str | None = None,
     options: Mapping[str, Any] | None = None,
     tokenizer: str = "whitespace",
+    look: Look | None = None,
 ) -> Documents:
     """Find the files that a model is to answer for, and refuse what is wrong before anything is computed.
 
@@ -124,7 +138,7 @@ def find_documents(
     ----------
     patterns : iterable of str
         Files, or patterns such as ``corpus/**/*.txt.gz``, whose files are read in the order of their names.
-    numeric, format, options, tokenizer : as in `Documents`
+    numeric, format, options, tokenizer, look : as in `Documents`
         What the model reads, and how.
 
     Raises
@@ -140,9 +154,24 @@ def find_documents(
         if path in seen:
             raise DataError(f"{path} is named twice; its answers would stand there twice. Name each file once.")
         seen.add(path)
-    documents = Documents(paths, numeric, format, dict(options or {}), tokenizer)
+    documents = Documents(paths, numeric, format, dict(options or {}), tokenizer, look)
     documents.check()
     return documents
+
+
+def look_at_known(predictor: Predictor, mark: str | None) -> Look | None:
+    """Return what makes sure that the labels which files have can be known; nothing if none are.
+
+    Raises
+    ------
+    ConfigError
+        If the model is no tagger.
+    """
+    if mark is None:
+        return None
+    if predictor.task != "tagging":
+        raise ConfigError("known labels need a tagger; this model gives one answer for a whole sequence.")
+    return lambda sequence, name: ids_of_own([sequence], predictor.decoder, mark, [name])
 
 
 def numbers_of(lines: Iterable[str], name: str, first: int = 1) -> Iterator[Sequence]:
@@ -193,6 +222,15 @@ def _detected(path: str, numeric: bool) -> str | None:
         return "lines" if suffix in _TEXT else detect_format(path)
     except ConfigError:  # a suffix that no reader knows; here that is text
         return "lines"
+
+
+def _name(path: str, sequence: Sequence) -> str:
+    """Return what a sequence of a file is called in messages."""
+    if sequence.labels is None and len(sequence):
+        raise DataError(
+            f"{path} has no labels that could be known. Name where they stand by an option of its format: label."
+        )
+    return at(path, sequence.lines[0]) if sequence.lines else f"{path}, {called(sequence)}"
 
 
 def _other_kind(path: str, numeric: bool) -> DataError:

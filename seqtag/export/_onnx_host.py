@@ -59,8 +59,9 @@ class Model:
         self.session = onnxruntime.InferenceSession(
             Path(folder) / "model.onnx", options, providers=["CPUExecutionProvider"]
         )
-        self.tables = {}
+        self.tables, self.phrases = {}, {}
         for entry in self.signature["inputs"]:
+            self.phrases[entry["name"]] = list(map(set, entry.get("reads", {}).get("phrases", [])))
             for piece in [*entry.get("columns", []), *filter(None, [entry.get("characters")])]:
                 if "table" in piece:
                     self.tables[id(piece)] = {key: i + piece["first"] for i, key in enumerate(piece["table"])}
@@ -96,6 +97,9 @@ class Model:
             return list(sequence["frames"])
         if reads["from"] == "vectors":
             return list(sequence["vectors"][reads["name"]])
+        if reads["from"] == "gazetteer":
+            marks = _marks(reads, self.phrases[entry["name"]], sequence["tokens"])
+            return [list(map(self._piece, entry["columns"], row)) for row in marks]
         tokens = sequence["columns"][reads["name"]] if reads["from"] == "column" else sequence["tokens"]
         if reads["from"] == "ngrams":
             tokens = [reads["joiner"].join(tokens[i : i + reads["n"]]) for i in range(len(tokens))]
@@ -123,6 +127,22 @@ class Model:
             for place, row in zip(block, sequence, strict=False):
                 place[: len(row)] = row
         return out
+
+
+def _marks(reads: dict[str, Any], phrases: list[set[str]], tokens: list[str]) -> list[list[str]]:
+    """Return for each token B, I, E or S for each type of phrase, the longest first and from the left, or nothing."""
+    keys = [_folded({"folds": reads["fold"]}, token) for token in tokens]
+    out = [[""] * len(phrases) for _ in keys]
+    for number, (known, longest) in enumerate(zip(phrases, reads["longest"], strict=True)):
+        start = 0
+        while start < len(keys):
+            ends = range(min(len(keys), start + longest), start, -1)
+            end = next((end for end in ends if reads["joiner"].join(keys[start:end]) in known), start)
+            marks = ["S"] if end == start + 1 else ["B", *"I" * (end - start - 2), "E"] if end > start else []
+            for place, mark in enumerate(marks, start):
+                out[place][number] = mark
+            start = max(end, start + 1)
+    return out
 
 
 def _plain(sequence: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from seqtag.data.features import Feature
@@ -125,6 +126,10 @@ def _source(feature: Feature) -> tuple[dict[str, Any], str]:
         return {"from": "vectors", "name": feature.vectors}, f"the numbers of {feature.vectors!r} beside each token"
     if feature.column is not None:
         return {"from": "column", "name": feature.column}, f"the value of the column {feature.column!r} at each token"
+    if feature.gazetteer is not None:
+        longest = [max(phrase.count(JOINER) + 1 for phrase in phrases) for phrases in feature.gazetteer.phrases]
+        reads = {"from": "gazetteer", "joiner": JOINER, "longest": longest, **asdict(feature.gazetteer)}
+        return reads, "the mark of each type (B, I, E or S in the longest phrase found from the left; else none)"
     if feature.ngram > 1:
         several = f"each token joined with the {feature.ngram - 1} that follow it, by U+001F"
         return {"from": "ngrams", "n": feature.ngram, "joiner": JOINER}, several

@@ -71,6 +71,12 @@ def inputs_of(features: Iterable[Feature], initial: tuple[int, ...] | None = Non
             found.append(
                 Input(name, "string", (None, None), f"the column {feature.column!r}, one entry a token", feature.column)
             )
+        elif feature.gazetteer is not None:
+            source = feature.spec.name
+            says = (
+                f"marks of {', '.join(feature.gazetteer.types)}: 1 begins a phrase, 2 in it, 3 ends it, 4 alone, else 0"
+            )
+            found.append(Input(_free(source, taken), "int32", (None, None, feature.spec.width), says, source))
         elif feature.vectors is not None and feature.scaler is not None:
             name = _free(feature.vectors, taken)
             shape = (None, None, feature.scaler.features)
@@ -159,6 +165,9 @@ class GraphEncoder:
             table = given[FRAMES if feature.vectors is None else self._names[feature.vectors]]
             mask = tf.sequence_mask(lengths, tf.shape(table)[1])[..., None]
             return scaled(feature.scaler, tf.where(mask, table, 0.0))
+        if feature.gazetteer is not None:
+            offsets = feature.mark_ids(np.zeros((1, feature.spec.width), np.int32))
+            return given[self._names[feature.spec.name]] + offsets
         if feature.column is not None:
             values = given[self._names[feature.column]]
         else:

@@ -80,6 +80,12 @@ def export(
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
         raise BundleError(f"{place} must not exist yet, or be an empty folder; choose another output, or remove it.")
     bundle = model if isinstance(model, Bundle) else Bundle.read(model)
+    if format != "bundle" and bundle.manifest.get("params", {}).get("context"):
+        raise ConfigError(
+            f"export format {format!r} holds a network that reads one sequence at a time; this model reads its "
+            "document around each sentence (context), and would answer otherwise. Answer with seqtag.load, which needs "
+            "NumPy and ONNX Runtime alone, or train with context=0."
+        )
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))

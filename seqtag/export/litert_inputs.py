@@ -10,7 +10,8 @@ import numpy as np
 
 from seqtag.data.coerce import as_sequences
 from seqtag.data.features import column_of, frames_of, tokens_of, vectors_of
-from seqtag.data.lookup import FIRST, Lookup, Spelling, index_of, look_up, ngrams, spell
+from seqtag.data.gazetteers import Gazetteer
+from seqtag.data.lookup import FIRST, UNKNOWN, Lookup, Spelling, index_of, look_up, ngrams, spell
 from seqtag.data.sequence import Sequence, called
 from seqtag.errors import DataError
 
@@ -76,6 +77,9 @@ def _maker(entry: Mapping[str, Any]) -> Callable[[Sequence], np.ndarray]:
     rows = _speller(entry["characters"]) if "characters" in entry else _columns(entry["columns"])
     if reads["from"] == "column":
         return lambda sequence: rows(column_of(sequence, reads["name"]))
+    if reads["from"] == "gazetteer":
+        gazetteer, first = Gazetteer.from_dict(reads), [column["first"] for column in entry["columns"]]
+        return lambda sequence: gazetteer.marks(tokens_of(sequence)) + np.array(first, np.int32) + UNKNOWN - FIRST
     if reads["from"] == "ngrams":
         return lambda sequence: rows(ngrams(tokens_of(sequence), reads["n"]))
     return lambda sequence: rows(tokens_of(sequence))

@@ -9,11 +9,13 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from seqtag.choices.decoders import DECODERS
 from seqtag.choices.pooling import POOLINGS
 from seqtag.data.encoders import FeatureSpec
 from seqtag.errors import BundleError
+from seqtag.nn.context import at_cuts
 from seqtag.nn.heads import ClassHead, NeighbourWords
 from seqtag.nn.inputs import BLOCKS, Place
 from seqtag.nn.shapes import check_backend, compiles_by_shape
@@ -59,7 +61,11 @@ class SequenceModel(keras.Model):
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
         """Return the head's loss, and in training what auxiliary layers add."""
-        loss = self.head.loss(y_pred, y, x["lengths"], sample_weight)
+        lengths = x["lengths"]
+        if isinstance(y, dict):  # of sentences among what was read around them
+            y_pred = at_cuts(y_pred, y["cuts"], ops.shape(y["labels"])[1])
+            y, lengths = y["labels"], y["cuts"][:, 2]
+        loss = self.head.loss(y_pred, y, lengths, sample_weight)
         for added in self.losses:
             loss = loss + added
         return loss

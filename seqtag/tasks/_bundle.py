@@ -87,6 +87,10 @@ def model_card(manifest: Mapping[str, Any], trained: Mapping[str, Any]) -> str:
     top = f"decoder {network['decoder']}" if "decoder" in network else f"pooling {network['pooling']}"
     covered = "".join(f"* Pretrained {Coverage.from_dict(state).to_text()}\n" for state in trained.get("coverage", ()))
     example = "numpy.zeros((8, width), 'float32')" if is_numeric else '["A", "list", "of", "tokens"]'
+    context = manifest["params"].get("context", 0)
+    reads = "" if not context else f"* Reads {context} tokens of its document on each side of a sentence\n"
+    if context == "document":
+        reads = "* Labels each document as one sequence\n"
     return f"""# A seqtag model: {manifest["task"]}
 
 {stack["layers"]} {way}{stack["cell"]} layer(s) of {stack["units"]} units, {top}.
@@ -95,7 +99,7 @@ def model_card(manifest: Mapping[str, Any], trained: Mapping[str, Any]) -> str:
 * Trained on {trained["train_sequences"]:,} sequences, {trained["train_tokens"]:,} tokens, in {trained["seconds"]:.0f} s
 * {len(history["loss"])} epochs, seed {trained["seed"]}
 * {reached}
-{covered}* Made with seqtag {manifest["seqtag"]}
+{reads}{covered}* Made with seqtag {manifest["seqtag"]}
 
 ```python
 from seqtag import load

@@ -14,6 +14,7 @@ import numpy as np
 
 from seqtag.data import schemes
 from seqtag.data.batching import EncodedCorpus, TrainingBatches
+from seqtag.data.context import arranged, documents, draw_documents
 from seqtag.data.corpus import Sequence
 from seqtag.data.encoders import Vocabulary
 from seqtag.data.features import Feature
@@ -28,12 +29,16 @@ SHOWN = 5  # places listed in a warning
 
 @dataclass(frozen=True)
 class LabelledData:
-    """Training sequences in a known scheme, and the weights of their tokens where they differ."""
+    """Training sequences in a known scheme, and the weights of their tokens where they differ.
+
+    With a ``context`` each is read with so many tokens of its document on each side.
+    """
 
     sequences: tuple[Sequence, ...]
     scheme: str
     allow_seen: bool
     weights: list[np.ndarray] | None = None
+    context: int = 0
 
     @cached_property
     def tags(self) -> TagCounts:
@@ -57,8 +62,8 @@ class LabelledData:
         self, features: tuple[Feature, ...], labels: SequenceOf[str], seed: int
     ) -> AbstractContextManager[TrainingBatches]:
         """Return the encoded sequences; in memory the seed has nothing to draw."""
-        encoded = EncodedCorpus(features, self.sequences, self.targets(labels), self.weights)
-        return contextlib.nullcontext(encoded)
+        parts = arranged(self.sequences, self.targets(labels), self.weights, self.context)
+        return contextlib.nullcontext(EncodedCorpus(features, *parts))
 
     def targets(self, labels: SequenceOf[str]) -> list[np.ndarray]:
         """Return the label ids of each sequence."""
@@ -76,7 +81,12 @@ class LabelledData:
         return self.select(i for i, sequence in enumerate(self.sequences) if len(sequence))
 
     def hold_out(self, fraction: float, seed: int) -> tuple[LabelledData, LabelledData | None]:
-        """Hold a part of the training data out; a single sequence cannot be split."""
+        """Hold a part of the training data out, whole documents if these are read; a single one cannot be split."""
+        if self.context:
+            sizes = list(map(len, documents(self.sequences)))
+            drawn = draw_documents(sizes, fraction, np.random.default_rng(seed), len(self.sequences))
+            rest = sorted(set(range(len(self.sequences))).difference(drawn))
+            return self.select(rest), self.select(drawn) if drawn else None
         order = np.random.default_rng(seed).permutation(len(self.sequences))
         size = min(max(1, round(len(order) * fraction)), len(order) - 1)
         held, kept = sorted(order[:size]), sorted(order[size:])

@@ -11,6 +11,7 @@ from seqtag import metrics
 from seqtag.backends import KerasBackend
 from seqtag.computing import run_batches
 from seqtag.data.batching import EncodedCorpus
+from seqtag.data.context import arranged
 from seqtag.data.corpus import Sequence
 from seqtag.data.encoders import Feature
 from seqtag.decoders import TagDecoder
@@ -35,6 +36,8 @@ class DevelopmentScore:
         The tagging scheme.
     allowed : dict
         What the scheme allows, for a softmax head.
+    context : int
+        How many tokens of its document are read on each side of a sequence.
 
     Raises
     ------
@@ -50,6 +53,7 @@ class DevelopmentScore:
         labels: SequenceOf[str],
         scheme: str,
         allowed: dict[str, np.ndarray],
+        context: int = 0,
     ) -> None:
         self._model = model
         self._labels = labels
@@ -57,7 +61,7 @@ class DevelopmentScore:
         self._allowed = allowed
         self._gold = [list(sequence.labels or ()) for sequence in dev]
         metrics.score(self._gold, self._gold, scheme)  # what cannot be scored is refused before training, not after
-        self._encoded = EncodedCorpus(features, dev)
+        self._encoded = EncodedCorpus(features, *arranged(dev, None, None, context))
 
     def temperature(self) -> float:
         """Return the temperature that fits the development data best; 1 where there are too few to tell."""

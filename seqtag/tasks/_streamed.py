@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Sequence as SequenceOf
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from itertools import pairwise, starmap
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from seqtag.data import schemes
 from seqtag.data.batching import TrainingBatches
+from seqtag.data.context import arranged, check_documents, documents, draw_documents, is_same
 from seqtag.data.corpus import Sequence
 from seqtag.data.encoders import Vocabulary
 from seqtag.data.features import Feature
@@ -25,6 +27,7 @@ from seqtag.data.streaming import CorpusStream, SteadyPasses, parts_of
 from seqtag.data.tag_counts import TagCounts
 from seqtag.data.transitions import complete_labels
 from seqtag.errors import DataError
+from seqtag.flow import in_chunks
 from seqtag.tasks._classes import ClassCounts, Classes, ClassifiedData, label_set, own_label, prior
 from seqtag.tasks._labelled import BrokenTags, LabelledData, allowed_by, check_labels, settled_scheme
 from seqtag.tasks._weights import class_weights, token_weights
@@ -149,10 +152,15 @@ class StreamedLabels(StreamedData[LabelledData]):
     allow_seen: bool
     tags: TagCounts
     weighed: tuple[Any, Counter[str]]
+    context: int = 0
 
     @classmethod
-    def count(cls, stream: CorpusStream, scheme: str, invalid_tags: str, class_weight: Any) -> StreamedLabels:
-        """Go through a stream once, twice if labels break the scheme."""
+    def count(
+        cls, stream: CorpusStream, scheme: str, invalid_tags: str, class_weight: Any, context: int = 0
+    ) -> StreamedLabels:
+        """Go through a stream once, twice if labels break the scheme or documents are looked for."""
+        if context:
+            check_documents(any(starmap(is_same, pairwise(stream))))
         steady, tags, lengths = SteadyPasses(stream), TagCounts(), Counter[bool]()
 
         def counted() -> Iterator[Sequence]:
@@ -182,6 +190,7 @@ class StreamedLabels(StreamedData[LabelledData]):
             invalid_tags == "allow",
             tags,
             (class_weight, tags.labels),
+            context,
         )
 
     @property
@@ -196,13 +205,31 @@ class StreamedLabels(StreamedData[LabelledData]):
     def in_memory(self, sequences: tuple[Sequence, ...], *, weighed: bool = True) -> LabelledData:
         """Return some of the sequences as what training in memory has."""
         weights = token_weights(sequences, None, *self.weighed) if weighed else None
-        return LabelledData(sequences, self.scheme, self.allow_seen, weights)
+        return LabelledData(sequences, self.scheme, self.allow_seen, weights, self.context)
+
+    def _parts(self, labels: SequenceOf[str]) -> Iterator[Part]:
+        if not self.context:
+            yield from super()._parts(labels)
+            return
+        for sequences in in_chunks(self.sequences, by_document=True):
+            part = self.in_memory(tuple(sequences))
+            read, targets, weights, marks = arranged(sequences, part.targets(labels), part.weights, self.context)
+            yield read, targets, weights, marks or []
+
+    def _drawn(self, fraction: float, seed: int) -> frozenset[int]:
+        """Draw whole documents if these are read."""
+        if not self.context:
+            return super()._drawn(fraction, seed)
+        sizes = list(map(len, documents(self.sequences)))
+        return frozenset(draw_documents(sizes, fraction, np.random.default_rng(seed), HELD_OUT))
 
     def hold_out(self, fraction: float, seed: int) -> tuple[StreamedLabels, LabelledData | None]:
         """Hold a part out, drawn by the seed: at most `HELD_OUT` sequences."""
         if self.size < 2:
             return self, None
         passes, out, tokens = self._collected(self._drawn(fraction, seed))
+        if not out:
+            return self, None
         tags = self.tags.without(TagCounts.of(sequence.labels or () for sequence in out))
         kept = replace(self, sequences=passes, tokens=tokens, size=self.size - len(out), tags=tags)
         return kept, self.in_memory(out, weighed=False)

@@ -153,6 +153,8 @@ def _reading(feature: Feature) -> str:
     if feature.scaler is not None:
         return f"{feature.spec.name} ({feature.scaler.features} numbers)"
     steps = [f"{'+'.join(lookup.fold)} {lookup.part} {lookup.length or ''}".rstrip() for lookup in feature.lookups]
+    if feature.gazetteer is not None:
+        steps = [f"{'+'.join(feature.gazetteer.fold)} phrases", *feature.gazetteer.types]
     if feature.spelling is not None:
         steps = [f"{'+'.join(feature.spelling.fold)} spelling {feature.spelling.length}"]
     return f"{feature.spec.name} ({', '.join(steps)})"

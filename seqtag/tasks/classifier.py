@@ -62,7 +62,8 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
     ----------
     encoders : list or 'auto'
         What a token is read as: ``"words"``, ``"affixes"``, ``"chars"``, ``{"column": name}``, ``{"vectors": name}``,
-        ``{"embeddings": file}``, or ``"frames"``; a mapping gives an encoder options, as ``{"words": null, "dim": 9}``.
+        ``{"embeddings": file}``, ``{"gazetteer": files}``, or ``"frames"``; a mapping gives an encoder options, as
+        ``{"words": null, "dim": 9}``.
         ``auto`` takes the first three for tokens and frames for numbers.
     cell : str
         The recurrent cell.

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 from collections.abc import Sequence as SequenceOf
 from dataclasses import replace
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self, cast
 
 import numpy as np
@@ -15,10 +16,12 @@ from seqtag import metrics
 from seqtag.choices.decoders import DECODERS
 from seqtag.data import schemes
 from seqtag.data.coerce import as_sequences
+from seqtag.data.context import DOCUMENT, check_documents, is_same, joined_documents
+from seqtag.data.corpus import Sequence
 from seqtag.data.encoders import Feature
 from seqtag.data.streaming import CorpusStream
 from seqtag.decoders import TagDecoder
-from seqtag.errors import DataError
+from seqtag.errors import DataError, ParameterError
 from seqtag.known import Known
 from seqtag.params import Param, check_params
 from seqtag.scored import ScoredSpan
@@ -68,7 +71,8 @@ class SequenceTagger(SequenceEstimator):
     ----------
     encoders : list or 'auto'
         What a token is read as: ``"words"``, ``"affixes"``, ``"chars"``, ``{"column": name}``, ``{"vectors": name}``,
-        ``{"embeddings": file}``, or ``"frames"``; a mapping gives an encoder options, as ``{"words": null, "dim": 9}``.
+        ``{"embeddings": file}``, ``{"gazetteer": files}``, or ``"frames"``; a mapping gives an encoder options, as
+        ``{"words": null, "dim": 9}``.
         ``auto`` takes the first three for tokens and frames for numbers.
     cell : str
         The recurrent cell.
@@ -93,6 +97,10 @@ class SequenceTagger(SequenceEstimator):
         same.
     decoder : str
         ``crf`` chooses the labels of a sequence together, ``softmax`` each by itself.
+    context : int or 'document'
+        How many tokens of its document are read around a sentence, on each side; consecutive sequences with one group
+        are a document. With ``document`` a document is labelled as one sequence, and spans may go over the ends of
+        sentences.
     dropout : float
         Rate of the variational dropout before, between and after the layers.
     scheme : str
@@ -184,6 +192,7 @@ class SequenceTagger(SequenceEstimator):
         initial_state: InitialState = "zero",
         unroll: Switch = False,
         decoder: Annotated[str, Param("model", choices=DECODERS.names)] = "crf",
+        context: Annotated[int | Literal["document"], Param("model", low=0)] = 0,
         dropout: Dropout = 0.4,
         scheme: Annotated[str | Literal["auto"], Param("model", choices=schemes.SCHEMES.names)] = "auto",
         tokenizer: Tokenizer = "whitespace",
@@ -220,6 +229,7 @@ class SequenceTagger(SequenceEstimator):
         self.initial_state = initial_state
         self.unroll = unroll
         self.decoder = decoder
+        self.context = context
         self.dropout = dropout
         self.scheme = scheme
         self.tokenizer = tokenizer
@@ -266,7 +276,7 @@ class SequenceTagger(SequenceEstimator):
             Scored after each epoch to choose the best weights, then used to calibrate. Without it a part of the
             training data is held out.
         sample_weight : array-like, shape (n_sequences,), optional
-            Weight of each sequence in the loss.
+            Weight of each sequence in the loss; not with ``context="document"``.
         callbacks : sequence of keras.callbacks.Callback
             Further Keras callbacks.
 
@@ -284,11 +294,9 @@ class SequenceTagger(SequenceEstimator):
         data: LabelledData | StreamedLabels
         if isinstance(X, CorpusStream):
             refuse_beside(y, sample_weight)
-            data = StreamedLabels.count(X, self.scheme, self.invalid_tags, self.class_weight)
+            data = self._counted(X)
         else:
-            data = prepare(as_sequences(X, y, tokenizer=self.tokenizer), self.scheme, self.invalid_tags)
-            weights = token_weights(data.sequences, sample_weight, self.class_weight)
-            data = replace(data, weights=weights).without_empty()
+            data = self._prepared(as_sequences(X, y, tokenizer=self.tokenizer), sample_weight)
         dev = self._development(validation_data, data)
         if dev is None and self.validation_fraction:
             data, dev = data.hold_out(self.validation_fraction, seed)
@@ -399,6 +407,37 @@ class SequenceTagger(SequenceEstimator):
         """What scores are divided by before they become probabilities."""
         return cast(TagDecoder, self.predictor_.decoder).temperature
 
+    @property
+    def _around(self) -> int:
+        """How many tokens are read around a sequence; documents that are sequences have nothing around them."""
+        return 0 if self.context == DOCUMENT else int(self.context)
+
+    def _counted(self, stream: CorpusStream) -> StreamedLabels:
+        """Go through a stream once for all that must be known of it."""
+        if self.context == DOCUMENT:
+            given = stream
+            stream = CorpusStream(lambda: joined_documents(given), name=given.name)
+        self._check_context()
+        return StreamedLabels.count(stream, self.scheme, self.invalid_tags, self.class_weight, self._around)
+
+    def _prepared(self, sequences: tuple[Sequence, ...], sample_weight: Any) -> LabelledData:
+        """Settle the scheme and the weights of what is learnt from."""
+        self._check_context()
+        if self.context:
+            check_documents(any(is_same(*pair) for pair in pairwise(sequences)))
+        if self.context == DOCUMENT:
+            if sample_weight is not None:
+                raise ParameterError("sample_weight weighs sentences, which context='document' joins; weigh by label.")
+            check_labelled(sequences, "training sequence")
+            sequences = tuple(joined_documents(sequences))
+        data = prepare(sequences, self.scheme, self.invalid_tags)
+        weights = token_weights(data.sequences, sample_weight, self.class_weight)
+        return replace(data, weights=weights, context=self._around).without_empty()
+
+    def _check_context(self) -> None:
+        if self.context and self.unroll:
+            raise ParameterError("unroll=True needs sequences of one length, which what context reads has not.")
+
     def _development(self, validation_data: Any, data: LabelledData | StreamedLabels) -> LabelledData | None:
         """Coerce the validation data; its labels stay as they are, so that the score is that of the file."""
         if validation_data is None:
@@ -407,7 +446,9 @@ class SequenceTagger(SequenceEstimator):
         sequences = tuple(s for s in as_sequences(X, y, tokenizer=self.tokenizer) if len(s))
         if not sequences or any(sequence.labels is None for sequence in sequences):
             raise DataError("validation_data must hold labelled sequences that are not empty.")
-        return LabelledData(sequences, data.scheme, data.allow_seen)
+        if self.context == DOCUMENT:
+            sequences = tuple(joined_documents(sequences))
+        return LabelledData(sequences, data.scheme, data.allow_seen, context=self._around)
 
     def _build(self, features: tuple[Feature, ...], labels: SequenceOf[str], data: Any, seed: int, stack: Any) -> Any:
         from seqtag.nn.network import build_tagger
@@ -426,7 +467,8 @@ class SequenceTagger(SequenceEstimator):
     def _score_on(
         self, model: Any, features: tuple[Feature, ...], labels: SequenceOf[str], data: Any, dev: LabelledData
     ) -> DevelopmentScore:
-        return DevelopmentScore(model, features, dev.sequences, labels, data.scheme, data.allowed(labels))
+        allowed = data.allowed(labels)
+        return DevelopmentScore(model, features, dev.sequences, labels, data.scheme, allowed, self._around)
 
     def _decoder_of(self, model: Any, labels: SequenceOf[str], data: Any, score: Any) -> TagDecoder:
         decoder = trained_decoder(model, labels, data.scheme, data.allowed(labels))

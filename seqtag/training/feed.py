@@ -48,8 +48,9 @@ def as_dataset(model: keras.Model, batches: BatchStream) -> Any:
     import tensorflow as tf
 
     inputs = {name: tf.TensorSpec(tensor.shape, tensor.dtype) for name, tensor in model.input.items()}
-    parts = as_tuple(batches.example)[1:]
-    labels = [tf.TensorSpec([None] * part.ndim, tf.as_dtype(part.dtype)) for part in parts]
+    labels = keras.tree.map_structure(
+        lambda part: tf.TensorSpec([None] * part.ndim, tf.as_dtype(part.dtype)), as_tuple(batches.example)[1:]
+    )
     stream = tf.data.Dataset.from_generator(
         lambda: (as_tuple(batch) for batch in batches), output_signature=(inputs, *labels)
     )
@@ -57,6 +58,7 @@ def as_dataset(model: keras.Model, batches: BatchStream) -> Any:
 
 
 def as_tuple(batch: Batch) -> tuple[Any, ...]:
-    """Return a batch as Keras takes it: inputs, targets and, where there are any, weights."""
-    parts = (batch.inputs, batch.targets, batch.weights)
+    """Return a batch as Keras takes it: inputs, targets (with cuts, where there are any) and maybe weights."""
+    targets = batch.targets if batch.cuts is None else {"labels": batch.targets, "cuts": batch.cuts}
+    parts = (batch.inputs, targets, batch.weights)
     return tuple(part for part in parts if part is not None)

@@ -80,7 +80,7 @@ class Cut:
         hold one token of weight 0.
         """
         rows = np.arange(len(batch.lengths))
-        sizes = batch.lengths if self.per_token else np.ones(len(rows))
+        sizes = self._tokens(batch) if self.per_token else np.ones(len(rows))
         parts = []
         for i in range(self.parts):
             own = rows[i :: self.parts]
@@ -93,21 +93,38 @@ class Cut:
             used, inverse = np.unique(inputs["index"], return_inverse=True)
             inputs["index"] = inverse.reshape(inputs["index"].shape).astype(np.int32)
             inputs |= {name: batch.inputs[name][used] for name in self.by_type}
+        cuts, answered = None, rows
+        if batch.cuts is not None:
+            answered = np.flatnonzero(np.isin(batch.cuts[:, 0], rows))
+            cuts = batch.cuts[answered]
+            cuts[:, 0] = np.searchsorted(rows, cuts[:, 0])
         if batch.weights is not None:
-            weights = batch.weights[rows]
+            weights = batch.weights[answered]
         else:
-            weights = np.ones(self._places(batch, len(rows)), np.float32)
-        targets = None if batch.targets is None else batch.targets[rows]
-        return Batch(inputs, targets, (weights * share).astype(np.float32))
+            weights = np.ones(self._places(batch, len(answered)), np.float32)
+        targets = None if batch.targets is None else batch.targets[answered]
+        return Batch(inputs, targets, (weights * share).astype(np.float32), cuts)
 
     def _nothing(self, batch: Batch) -> Batch:
         """Return the first token of a batch with the weight 0: a GPU's recurrent kernel refuses an empty row."""
         part = self._part(batch, np.array([0]), 0.0)
-        return Batch(part.inputs | {"lengths": np.ones_like(part.lengths)}, part.targets, part.weights)
+        inputs = part.inputs | {"lengths": np.ones_like(part.lengths)}
+        if part.cuts is None:
+            return Batch(inputs, part.targets, part.weights)
+        targets, weights = (None if values is None else values[:1] for values in (part.targets, part.weights))
+        return Batch(inputs, targets, weights, np.array([[0, 0, 1]], part.cuts.dtype))
 
     def _places(self, batch: Batch, n: int) -> tuple[int, ...]:
         """Shape of the weights of n sequences."""
-        return (n, int(batch.lengths.max())) if self.per_token else (n,)
+        longest = batch.lengths if batch.cuts is None else batch.cuts[:, 2]
+        return (n, int(longest.max())) if self.per_token else (n,)
+
+    @staticmethod
+    def _tokens(batch: Batch) -> np.ndarray:
+        """How many tokens of each sequence the loss is a mean over."""
+        if batch.cuts is None:
+            return batch.lengths
+        return np.bincount(batch.cuts[:, 0], weights=batch.cuts[:, 2], minlength=len(batch.lengths))
 
 
 class PartStream(BatchStream):

@@ -49,10 +49,11 @@ def from_text(
     *,
     label: str | tuple[str, ...] | None = None,
     id: str | None = None,
+    group: str | None = None,
 ) -> Sequence:
     """Make a sequence of raw text that stands on one line."""
     tokens, offsets = tokenize(text, tokenizer)
-    return Sequence(tokens, label=label, text=text, offsets=offsets, lines=(line,) * len(tokens), id=id)
+    return Sequence(tokens, label=label, text=text, offsets=offsets, lines=(line,) * len(tokens), id=id, group=group)
 
 
 def align(tokens: Iterable[str], text: str) -> tuple[tuple[int, int], ...] | None:

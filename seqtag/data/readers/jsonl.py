@@ -10,11 +10,14 @@ from itertools import pairwise
 from typing import Any, TypeGuard
 
 from seqtag.data.corpus import Corpus, Sequence
+from seqtag.data.overlaps import ADVICE, first_overlap, relation
 from seqtag.data.readers._build import align, checked_label, checked_token, from_text
 from seqtag.data.readers._numbers import table_of
 from seqtag.data.readers._text import BLANK, FilePath, fault, lines_of, quote
 from seqtag.data.tokenizers import SPACES, TOKENIZERS, tokenize
 from seqtag.errors import near_name
+
+_GROUPS = ("document", "doc_id")  # where a document's name is looked for
 
 
 def read_jsonl(
@@ -27,6 +30,7 @@ def read_jsonl(
     label: str = "label",
     frames: str = "frames",
     columns: list[str] | tuple[str, ...] | None = None,
+    group: str | None = None,
     tokenizer: str = "whitespace",
     encoding: str = "utf-8",
 ) -> Corpus:
@@ -50,6 +54,9 @@ def read_jsonl(
     columns : sequence of str, optional
         The keys of the extra columns. By default every other key that in the first object holds one
         string a token.
+    group : str, optional
+        The key of the document that a sequence belongs to, a string or an integer. By default "document" or "doc_id",
+        if the first object has one of them.
     tokenizer : str
         What cuts text into tokens: a name in `TOKENIZERS`.
     encoding : str
@@ -77,6 +84,7 @@ def read_jsonl(
         label=label,
         frames=frames,
         columns=columns,
+        group=group,
         tokenizer=tokenizer,
         encoding=encoding,
     )
@@ -93,12 +101,13 @@ def iter_jsonl(
     label: str = "label",
     frames: str = "frames",
     columns: list[str] | tuple[str, ...] | None = None,
+    group: str | None = None,
     tokenizer: str = "whitespace",
     encoding: str = "utf-8",
 ) -> Iterator[Sequence]:
     """Yield the sequences of JSON Lines, each as soon as its line is read. Parameters are those of `read_jsonl`."""
     TOKENIZERS[tokenizer]  # refused before the file is opened
-    keys = _Keys(path, tokens, labels, text, spans, label, frames, None if columns is None else tuple(columns))
+    keys = _Keys(path, tokens, labels, text, spans, label, frames, None if columns is None else tuple(columns), group)
     first: tuple[int, list[str]] | None = None
     for number, line in enumerate(lines_of(path, encoding), 1):
         if not line.strip(BLANK):
@@ -109,7 +118,8 @@ def iter_jsonl(
             first = number, keys.present(record)
         elif keys.present(record) != first[1]:
             raise fault(path, number, f"the keys {first[1]}, as on line {first[0]}", str(keys.present(record)))
-        yield _sequence(keys, number, record, tokenizer)
+        sequence = _sequence(keys, number, record, tokenizer)
+        yield sequence if keys.group is None else replace(sequence, group=keys.document(number, record))
 
 
 @dataclass(frozen=True)
@@ -124,18 +134,30 @@ class _Keys:
     label: str
     frames: str
     columns: tuple[str, ...] | None
+    group: str | None = None
 
     def settled(self, record: dict[str, Any]) -> _Keys:
         """Decide by the first object what the options left open."""
         aliased = self.labels == "labels" and "labels" not in record and "tags" in record
         keys = replace(self, labels="tags") if aliased else self
+        named = {keys.tokens, keys.labels, keys.text, keys.spans, keys.label, keys.frames}
+        if keys.group is None:
+            given = (key for key in _GROUPS if key not in named and type(record.get(key)) in (str, int))
+            keys = replace(keys, group=next(given, None))
         if keys.columns is not None:
             return keys
-        named = {keys.tokens, keys.labels, keys.text, keys.spans, keys.label, keys.frames}
         words = record.get(keys.tokens)
         size = len(words) if isinstance(words, list) else -1
         found = (key for key, value in record.items() if key not in named and _is_strings(value) and len(value) == size)
         return replace(keys, columns=tuple(found))
+
+    def document(self, number: int, record: dict[str, Any]) -> str:
+        """Return the document that an object belongs to."""
+        value = record.get(self.group or "")
+        if not isinstance(value, (str, int)) or isinstance(value, bool) or value == "":
+            expected = f"the name or number of a document under {self.group!r}, as in the first object"
+            raise fault(self.path, number, expected, quote(value), near_name(str(self.group), record))
+        return str(value)
 
     def present(self, record: dict[str, Any]) -> list[str]:
         known = (self.tokens, self.labels, self.text, self.spans, self.label, self.frames, *(self.columns or ()))
@@ -243,10 +265,10 @@ def _spans(keys: _Keys, number: int, value: object, text: str) -> list[tuple[int
     if not isinstance(value, list):
         raise fault(keys.path, number, f"a list of spans under {keys.spans!r}", quote(value))
     spans = sorted(_span(keys.path, number, item, text) for item in value)
-    for before, after in pairwise(spans):
-        if after[0] < before[1]:
-            advice = "One token has one label: keep the outer or the inner span."
-            raise fault(keys.path, number, "spans that do not overlap", f"{list(before)} and {list(after)}", advice)
+    if pair := first_overlap(spans):
+        first, second = (f"{quote(text[start:end], 40)} {[start, end, label]}" for start, end, label in pair)
+        got = f"{first} and, {relation(*pair)}, {second}"
+        raise fault(keys.path, number, "spans that do not overlap", got, ADVICE)
     return spans
 
 

@@ -13,6 +13,8 @@ from seqtag.data.readers._text import BLANK, FilePath, fault, lines_of, quote, s
 from seqtag.data.tokenizers import TOKENIZERS
 from seqtag.errors import ConfigError, near_name
 
+_GROUPS = ("document", "doc_id")  # where a document's name is looked for
+
 
 def read_csv(
     path: FilePath,
@@ -21,6 +23,7 @@ def read_csv(
     token: str = "token",
     label: str | None = "label",
     text: str | None = None,
+    group: str | None = None,
     separator: str | None = None,
     tokenizer: str = "whitespace",
     encoding: str = "utf-8",
@@ -45,6 +48,9 @@ def read_csv(
         labels; any other name must be there. None reads no labels.
     text : str, optional
         The column of the texts.
+    group : str, optional
+        The column of the document that a sequence belongs to. By default "document" or "doc_id" if there is such a
+        column.
     separator : str, optional
         The character between columns: by default a tab in a ``.tsv`` file, else a comma. With a tab,
         quotation marks are plain characters; with any other they quote, as RFC 4180 has it.
@@ -73,6 +79,7 @@ def read_csv(
         token=token,
         label=label,
         text=text,
+        group=group,
         separator=separator,
         tokenizer=tokenizer,
         encoding=encoding,
@@ -87,6 +94,7 @@ def iter_csv(
     token: str = "token",
     label: str | None = "label",
     text: str | None = None,
+    group: str | None = None,
     separator: str | None = None,
     tokenizer: str = "whitespace",
     encoding: str = "utf-8",
@@ -97,10 +105,13 @@ def iter_csv(
     table = _Table.open(path, separator, lines_of(path, encoding))
     number = table.find(sequence, default="sequence")
     tags = None if label is None else table.find(None if label == "label" else label, default="label")
+    named = {sequence, token, label, text}
+    known = next((name for name in _GROUPS if name in table.names and name not in named), None)
+    document = None if known is None and group is None else table.column(group or known or "")
     if text is None:
-        yield from _tokens(table, number, tags, table.column(token))
+        yield from _tokens(table, number, tags, document, table.column(token))
     else:
-        yield from _texts(table, number, tags, table.column(text), tokenizer)
+        yield from _texts(table, number, tags, document, table.column(text), tokenizer)
 
 
 @dataclass(frozen=True)
@@ -139,7 +150,9 @@ class _Table:
         return self.column(name or default)
 
 
-def _texts(table: _Table, number: int | None, label: int | None, text: int, tokenizer: str) -> Iterator[Sequence]:
+def _texts(
+    table: _Table, number: int | None, label: int | None, document: int | None, text: int, tokenizer: str
+) -> Iterator[Sequence]:
     for line, cells in table.rows:
         if cells:
             yield from_text(
@@ -148,11 +161,26 @@ def _texts(table: _Table, number: int | None, label: int | None, text: int, toke
                 line,
                 label=None if label is None else checked_label(cells[label], table.path, line),
                 id=None if number is None else cells[number],
+                group=_document(table, document, [(line, cells)]),
             )
 
 
-def _tokens(table: _Table, number: int | None, label: int | None, token: int) -> Iterator[Sequence]:
-    extra = {name: i for i, name in enumerate(table.names) if name and i not in (number, label, token)}
+def _document(table: _Table, document: int | None, rows: list[tuple[int, list[str]]]) -> str | None:
+    """Return the document of a sequence's rows, which must all name the same one."""
+    if document is None:
+        return None
+    name = rows[0][1][document]
+    for line, cells in rows:
+        if not cells[document] or cells[document] != name:
+            expected = f"a document under {table.names[document]!r}, the same in all rows of a sequence"
+            raise fault(table.path, line, expected, quote(cells[document]))
+    return name
+
+
+def _tokens(
+    table: _Table, number: int | None, label: int | None, document: int | None, token: int
+) -> Iterator[Sequence]:
+    extra = {name: i for i, name in enumerate(table.names) if name and i not in (number, label, document, token)}
     for name, group in _groups(table, number):
         rows = (
             Row(
@@ -163,7 +191,7 @@ def _tokens(table: _Table, number: int | None, label: int | None, token: int) ->
             )
             for line, cells in group
         )
-        yield from_rows(rows, extra, id=name)
+        yield from_rows(rows, extra, group=_document(table, document, group), id=name)
 
 
 def _groups(table: _Table, number: int | None) -> Iterator[tuple[str | None, list[tuple[int, list[str]]]]]:
