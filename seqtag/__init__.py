@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Corpus",
     "CorpusStream",
+    "JointTagger",
     "LanguageModel",
     "LanguagePredictor",
     "Predictor",
@@ -33,12 +34,14 @@ if TYPE_CHECKING:
     from seqtag.loading import load
     from seqtag.predictor import Predictor
     from seqtag.tasks.classifier import SequenceClassifier
+    from seqtag.tasks.joint import JointTagger
     from seqtag.tasks.language_model import LanguageModel
     from seqtag.tasks.tagger import SequenceTagger
 
 _HOMES = {
     "Corpus": "seqtag.data.corpus",
     "CorpusStream": "seqtag.data.streaming",
+    "JointTagger": "seqtag.tasks.joint",
     "LanguageModel": "seqtag.tasks.language_model",
     "LanguagePredictor": "seqtag.language",
     "Predictor": "seqtag.predictor",

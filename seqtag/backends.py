@@ -20,7 +20,10 @@ class Backend(Protocol):
         """How many batches may be computed side by side."""
 
     def compute(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
-        """Return the network's output for a batch's inputs, float32: emissions (B, T, K) or logits (B, K)."""
+        """Return the network's output for a batch's inputs, float32.
+
+        Emissions (B, T, K), logits (B, K), or (B, T, K + C): emissions, and beside them the same logits at every token.
+        """
 
     def close(self) -> None:
         """Free what is held."""
@@ -141,6 +144,31 @@ class KerasBackend:
     def close(self) -> None:
         """Drop the model."""
         self._model = None
+
+
+class FirstColumns:
+    """A backend whose further columns are left out: what a joint tagger's network gives, for its labels alone.
+
+    Parameters
+    ----------
+    backend : Backend
+        Gives scores (B, T, K + C).
+    n_columns : int
+        How many to keep, K.
+    """
+
+    def __init__(self, backend: Backend, n_columns: int) -> None:
+        self._backend = backend
+        self._n_columns = n_columns
+        self.threads = backend.threads
+
+    def compute(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
+        """Return the first columns of the network's output, (B, T, K)."""
+        return self._backend.compute(inputs)[..., : self._n_columns]
+
+    def close(self) -> None:
+        """Free what is held."""
+        self._backend.close()
 
 
 def _opened(held: Any) -> Any:

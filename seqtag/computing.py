@@ -30,6 +30,7 @@ def run_batches(
     decode: Decode,
     windows: Windows | None = None,
     known: SequenceOf[np.ndarray] | None = None,
+    n_labels: int | None = None,
 ) -> Iterator[tuple[int, Any]]:
     """Compute and decode every sequence of an encoded corpus.
 
@@ -46,6 +47,8 @@ def run_batches(
         How to read a sequence that is longer than one of them; without it each is read whole.
     known : sequence of ndarray, optional
         Of a tagger, the ids of the labels that are known of each sequence, as `seqtag.decoding.restrict` takes them.
+    n_labels : int, optional
+        How many of the outputs' columns are labels, where there are others behind them.
 
     Yields
     ------
@@ -64,7 +67,7 @@ def run_batches(
 
     def answer(group: np.ndarray) -> list[np.ndarray]:
         outputs, lengths = outputs_of(group)
-        given = outputs if known is None else restrict(outputs, [known[i] for i in encoded.answered(group)])
+        given = outputs if known is None else restrict(outputs, [known[i] for i in encoded.answered(group)], n_labels)
         return decode(given, lengths)
 
     # What is longer than a window stands alone, so that it is read in the same way whatever stands beside it.
@@ -90,12 +93,13 @@ def run_documents(
     decode: Decode,
     windows: Windows | None = None,
     known: SequenceOf[np.ndarray] | None = None,
+    n_labels: int | None = None,
 ) -> Iterator[tuple[int, Any]]:
     """Compute and decode sequences, with what is read around them where they are sentences of documents.
 
     Parameters
     ----------
-    backend, decode, windows, known : as in `run_batches`
+    backend, decode, windows, known, n_labels : as in `run_batches`
         What computes and decodes, and what is known of each sentence.
     encode : callable
         Encodes what is read, given the marks of what is answered for, if these are not the same.
@@ -110,16 +114,16 @@ def run_documents(
         The sentence's place and what ``decode`` gave for it; with "document", its part of what ``decode`` gave.
     """
     if not context:
-        yield from run_batches(backend, encode(sequences), decode, windows, known)
+        yield from run_batches(backend, encode(sequences), decode, windows, known, n_labels)
         return
     plan = list(stretches(sequences, context))
     encoded = encode([stretch.sequence for stretch in plan], [stretch.marks() for stretch in plan])
     if context != DOCUMENT:
-        yield from run_batches(backend, encoded, decode, windows, known)
+        yield from run_batches(backend, encoded, decode, windows, known, n_labels)
         return
     firsts = list(accumulate((len(stretch.sizes) for stretch in plan), initial=0))
     together = None if known is None else [np.concatenate(known[a:b]) for a, b in pairwise(firsts)]
-    for place, row in run_batches(backend, encoded, decode, windows, together):
+    for place, row in run_batches(backend, encoded, decode, windows, together, n_labels):
         yield from enumerate(split(row, plan[place].sizes), firsts[place])
 
 

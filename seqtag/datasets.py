@@ -24,7 +24,7 @@ from seqtag.data.catalogue import DATASETS, Dataset
 from seqtag.data.corpus import Corpus, Sequence
 from seqtag.data.download import files_of
 from seqtag.data.embeddings import published
-from seqtag.data.generated import make_tagging
+from seqtag.data.generated import make_commands, make_tagging
 from seqtag.data.memory import make_memory
 from seqtag.data.python_code import ROLES, standard_library, take
 from seqtag.data.readers import read_conll, read_conllu, read_csv, read_labelled_lines, read_lines, read_parallel
@@ -52,6 +52,7 @@ __all__ = [
     "load",
     "load_digits",
     "load_python_code",
+    "make_commands",
     "make_memory",
     "make_signals",
     "make_tagging",
@@ -369,6 +370,7 @@ _LOADERS: dict[str, Callable[..., Corpora]] = {
     "python_code": load_python_code,
     "digits": load_digits,
     "tagging": make_tagging,
+    "commands": make_commands,
     "signals": make_signals,
     "memory": make_memory,
     "ud_english_ewt": fetch_ud_english_ewt,

@@ -1,4 +1,4 @@
-"""From what a network gives to answers: label sequences of a tagger, classes of a classifier. NumPy only.
+"""From what a network gives to answers: a tagger's labels, a classifier's classes, or both of them. NumPy only.
 
 A `Predictor` needs of a decoder: ``labels``, ``best`` and ``probabilities`` (one answer a sequence), ``nothing`` (what
 stands for the network's output where a sequence is empty), ``value`` and ``annotate`` (an answer for users).
@@ -19,7 +19,7 @@ from seqtag import decoding
 from seqtag.data import schemes
 from seqtag.data.corpus import Sequence
 from seqtag.registry import Registry
-from seqtag.scored import Alternative, ScoredPath
+from seqtag.scored import Alternative, JointRow, ScoredPath
 
 
 class Decoder(Protocol):
@@ -36,19 +36,19 @@ class Decoder(Protocol):
     def nothing(self) -> np.ndarray:
         """Return the output, for a batch of one, that stands for the network's where a sequence is empty."""
 
-    def best(self, outputs: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
+    def best(self, outputs: np.ndarray, lengths: np.ndarray) -> list[Any]:
         """Return the ids of the best answer of each sequence."""
 
-    def probabilities(self, outputs: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
+    def probabilities(self, outputs: np.ndarray, lengths: np.ndarray) -> list[Any]:
         """Return the probabilities of each sequence's labels, K in the last axis."""
 
     def nbest(self, outputs: np.ndarray, lengths: np.ndarray, n: int) -> list[list[Alternative]]:
         """Return the n most probable answers of each sequence, the best first."""
 
-    def value(self, row: np.ndarray) -> Any:
+    def value(self, row: Any) -> Any:
         """Return an answer of `best` as users see it."""
 
-    def annotate(self, sequence: Sequence, row: np.ndarray) -> Sequence:
+    def annotate(self, sequence: Sequence, row: Any) -> Sequence:
         """Return a sequence with an answer of `best` written into it."""
 
     def spans(self, sequence: Sequence) -> list[schemes.Span]:
@@ -347,10 +347,123 @@ class ClassDecoder:
         return []
 
 
+@dataclass(frozen=True)
+class JointDecoder:
+    """From emissions and logits side by side, (B, T, K + C), to one label a token and one intent a sequence.
+
+    The logits stand at every token; the first one's are read. Given what the network computed, labels and intent are
+    independent, so that the probability of both is the product.
+
+    Parameters
+    ----------
+    slots : TagDecoder
+        Of the first K columns.
+    intents : ClassDecoder
+        Of the other C columns; a sequence has exactly one of them.
+    """
+
+    slots: TagDecoder
+    intents: ClassDecoder
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The K labels of tokens by id."""
+        return self.slots.labels
+
+    @property
+    def scheme(self) -> str:
+        """The tagging scheme of the labels."""
+        return self.slots.scheme
+
+    @classmethod
+    def from_bundle(cls, manifest: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> JointDecoder:
+        """Make the decoder that `arrays` and a manifest describe."""
+        of_slots = {name: array for name, array in arrays.items() if not name.startswith("intent_")}
+        temperature = float(arrays["intent_temperature"].item())
+        intents = ClassDecoder(tuple(manifest["intents"]), False, temperature, arrays["intent_prior"])
+        return cls(TagDecoder.from_bundle(manifest, of_slots), intents)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return what a bundle keeps of it beside labels, intents and scheme."""
+        return self.slots.arrays() | {f"intent_{name}": array for name, array in self.intents.arrays().items()}
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a manifest keeps of it beside the labels."""
+        return {**self.slots.facts(), "intents": list(self.intents.labels)}
+
+    def nothing(self) -> np.ndarray:
+        """Return the output for a sequence without tokens, shape (1, 1, K + C): one place is left for the logits."""
+        return np.concatenate([np.zeros((1, 1, len(self.labels))), self.intents.nothing()[:, None]], axis=2)
+
+    def parted(self, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the emissions (B, T, K) and the logits (B, C)."""
+        k = len(self.labels)
+        return outputs[..., :k], outputs[:, 0, k:]
+
+    def best(self, outputs: np.ndarray, lengths: np.ndarray) -> list[JointRow]:
+        """Return the ids of the best labels, and of the best intent, of each sequence.
+
+        Parameters
+        ----------
+        outputs : ndarray, shape (B, T, K + C)
+            The score of each label and of each intent; T is at least 1.
+        lengths : ndarray of int, shape (B,)
+            Number of tokens of each sequence.
+        """
+        emissions, logits = self.parted(outputs)
+        paths, intents = self.slots.best(emissions, lengths), self.intents.best(logits, lengths)
+        return [JointRow(ids, int(intent)) for ids, intent in zip(paths, intents, strict=True)]
+
+    def probabilities(self, outputs: np.ndarray, lengths: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return of each sequence p(label at t | sequence), (length, K), and p(intent | sequence), (C,)."""
+        emissions, logits = self.parted(outputs)
+        of_labels, of_intents = (
+            self.slots.probabilities(emissions, lengths),
+            self.intents.probabilities(logits, lengths),
+        )
+        return list(zip(of_labels, of_intents, strict=True))
+
+    def scored(
+        self, outputs: np.ndarray, lengths: np.ndarray, least: Mapping[str, float] | None = None
+    ) -> list[ScoredPath]:
+        """Return what `TagDecoder.scored` does, with the probabilities of the intents."""
+        emissions, logits = self.parted(outputs)
+        paths, chances = self.slots.scored(emissions, lengths, least), self.intents.probabilities(logits, lengths)
+        return [
+            path._replace(probability=path.probability * float(of_intents.max()), intents=of_intents)
+            for path, of_intents in zip(paths, chances, strict=True)
+        ]
+
+    def nbest(self, outputs: np.ndarray, lengths: np.ndarray, n: int) -> list[list[Alternative]]:
+        """Return the n most probable pairs of labels and intent of each sequence."""
+        emissions, logits = self.parted(outputs)
+        found = []
+        for paths, intents in zip(
+            self.slots.nbest(emissions, lengths, n), self.intents.nbest(logits, lengths, n), strict=True
+        ):
+            pairs = [Alternative((list(path), intent), p * q) for path, p in paths for intent, q in intents]
+            found.append(sorted((pair for pair in pairs if pair.probability > 0), key=lambda pair: -pair[1])[:n])
+        return found
+
+    def value(self, row: JointRow) -> tuple[list[str], str]:
+        """Return the labels, and the intent, of ids."""
+        return self.slots.value(row.ids), self.intents.value(np.array(row.intent))
+
+    def annotate(self, sequence: Sequence, row: JointRow) -> Sequence:
+        """Return the sequence with these labels, and this intent as its label."""
+        labels, intent = self.value(row)
+        return replace(sequence, labels=tuple(labels), label=intent)
+
+    def spans(self, sequence: Sequence) -> list[schemes.Span]:
+        """Return the spans that a labelled sequence writes; none without a span scheme."""
+        return self.slots.spans(sequence)
+
+
 DECODERS: Registry[Callable[[Mapping[str, Any], Mapping[str, np.ndarray]], Decoder]] = Registry("task")
 """What makes the decoder of a saved model, by its task."""
 DECODERS.add("tagging", TagDecoder.from_bundle)
 DECODERS.add("classification", ClassDecoder.from_bundle)
+DECODERS.add("joint", JointDecoder.from_bundle)
 
 
 def method_of(decoder: Decoder, asked: tuple[str, dict[str, Any]]) -> Callable[[np.ndarray, np.ndarray], list[Any]]:

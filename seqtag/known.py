@@ -30,7 +30,7 @@ def known_ids(
         As many entries as sequences; each with as many as tokens.
     sequences : sequence of Sequence
         What they belong to.
-    decoder : TagDecoder
+    decoder : TagDecoder or JointDecoder
         The labels, and what may follow what.
     names : sequence of str, optional
         What messages call the sequences; by default by their numbers, counted from 0.
@@ -48,6 +48,7 @@ def known_ids(
         If they do not fit the sequences, name a label that the model has not, or leave no path that the scheme
         allows; it names sequence and token, which is counted from 0.
     """
+    decoder = getattr(decoder, "slots", decoder)
     if not hasattr(decoder, "transitions"):
         raise SeqtagError("known labels need a tagger; this model gives one answer for a whole sequence.")
     if isinstance(known, (str, bytes)) or not isinstance(known, Iterable):

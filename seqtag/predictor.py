@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from seqtag.backends import Backend
+from seqtag.backends import Backend, FirstColumns
 from seqtag.bundle import MANIFEST, Bundle, same_bundle
 from seqtag.computing import Decode, run_documents
 from seqtag.data import schemes
@@ -23,14 +23,14 @@ from seqtag.data.corpus import Sequence
 from seqtag.data.encoders import Feature
 from seqtag.data.memo import EncodingMemo
 from seqtag.data.tokenizers import TOKENIZERS
-from seqtag.decoders import DECODERS, Decoder, method_of
+from seqtag.decoders import DECODERS, Decoder, JointDecoder, method_of
 from seqtag.errors import BundleError, DataError, SeqtagError
 from seqtag.flow import Progress, in_chunks, one_by_one, packed, unpacked
 from seqtag.jobs import check_jobs, in_processes
 from seqtag.known import Known, ids_of_own, known_ids
 from seqtag.online import LabelledToken, check_online, label_online
 from seqtag.opening import open_backend, weights_of
-from seqtag.scored import Alternative, ScoredSequence, ScoredSpan, located
+from seqtag.scored import Alternative, ScoredSequence, ScoredSpan, located, scored
 from seqtag.thresholds import Threshold, resolve
 from seqtag.trace import Trace, Tracer
 from seqtag.windows import OVERLAP, WINDOW, Windows
@@ -92,8 +92,14 @@ class Predictor:
         return self.decoder.labels
 
     @property
+    def intents(self) -> tuple[str, ...]:
+        """The intents of a joint tagger, in the order of `predict_proba`'s second array; none of any other model."""
+        decoder = self.decoder
+        return decoder.intents.labels if isinstance(decoder, JointDecoder) else ()
+
+    @property
     def task(self) -> str:
-        """What it was trained for: ``tagging`` or ``classification``."""
+        """What it was trained for: ``tagging``, ``classification`` or ``joint``."""
         return self.manifest.get("task", "tagging")
 
     @property
@@ -181,7 +187,8 @@ class Predictor:
         Returns
         -------
         list
-            Of a tagger the list of labels of each sequence; of a classifier its class, or the tuple of its classes.
+            Of a tagger the list of labels of each sequence; of a classifier its class, or the tuple of its classes; of
+            a joint tagger the pair of both: labels and intent.
 
         Raises
         ------
@@ -191,10 +198,11 @@ class Predictor:
         """
         return [self.decoder.value(row) for _, row in self._answers(self._sequences(X), self.decoder.best, known)]
 
-    def predict_proba(self, X: Iterable[Any], *, known: Known | None = None) -> list[np.ndarray]:
+    def predict_proba(self, X: Iterable[Any], *, known: Known | None = None) -> list[Any]:
         """Return the probabilities of the labels for each sequence, columns as `labels`.
 
-        Of a tagger p(label | sequence) of each token, an array (T, K); of a classifier an array (K,).
+        Of a tagger p(label | sequence) of each token, an array (T, K); of a classifier an array (K,); of a joint tagger
+        the pair of both, the second with columns as `intents`.
 
         Parameters
         ----------
@@ -249,7 +257,7 @@ class Predictor:
         -------
         list of list of Alternative
             The best first. Of a tagger label lists, each with p(label list | sequence); of a classifier classes with
-            their probabilities.
+            their probabilities; of a joint tagger pairs of label list and intent.
 
         Raises
         ------
@@ -318,7 +326,7 @@ class Predictor:
         progress: Progress | None = None,
         known: str | None = None,
     ) -> Iterator[ScoredSequence]:
-        """Yield each sequence with its labels, their probabilities and its spans, of a tagger.
+        """Yield each sequence with its labels, their probabilities and its spans, of a tagger; and with its intent.
 
         Parameters
         ----------
@@ -330,12 +338,9 @@ class Predictor:
         SeqtagError, ParameterError
             As `predict_spans`.
         """
-        scoring = self._scoring(threshold)
-        annotate = self.decoder.annotate
-        return (
-            ScoredSequence(annotate(sequence, path.ids), path.probabilities, located(sequence, path), path.probability)
-            for sequence, path in self._streamed(X, "scored", n_jobs, progress, scoring, known)
-        )
+        answered = self._streamed(X, "scored", n_jobs, progress, self._scoring(threshold), known)
+        annotate, intents = self.decoder.annotate, self.intents
+        return (scored(annotate(sequence, path.row), path, intents) for sequence, path in answered)
 
     def stream_tokens(self, tokens: Iterable[Any]) -> Iterator[LabelledToken]:
         """Label each token as it arrives, before the next one is asked for; of a tagger that reads forward only.
@@ -371,7 +376,7 @@ class Predictor:
         return label_online(tokens, decoder, backend, self._memo.encode)
 
     def trace(self, X: Iterable[Any], *, influence: bool = True, initial: Iterable[Any] | None = None) -> list[Trace]:
-        """Return what the network kept in mind while it read each sequence.
+        """Return what the network kept in mind while it read each sequence; of a joint tagger, for its labels.
 
         Parameters
         ----------
@@ -401,7 +406,10 @@ class Predictor:
         states = [None] * len(sequences) if initial is None else list(initial)
         if len(states) != len(sequences):
             raise DataError(f"initial must have one entry a sequence; got {len(states)} for {len(sequences)}.")
-        tracer = Tracer(self.features, self.decoder, self.backend, self.manifest["network"], self._weights())
+        decoder, backend = self.decoder, self.backend
+        if isinstance(decoder, JointDecoder):
+            decoder, backend = decoder.slots, FirstColumns(backend, len(decoder.labels))
+        tracer = Tracer(self.features, decoder, backend, self.manifest["network"], self._weights())
         return [tracer.trace(one, influence, start) for one, start in zip(sequences, states, strict=True)]
 
     def spans(self, sequence: Sequence) -> list[schemes.Span]:
@@ -423,7 +431,7 @@ class Predictor:
 
     def _scoring(self, threshold: Threshold | None) -> dict[str, Any]:
         """Return the options of the decoder's method that scores labels and spans."""
-        if self.task != "tagging":
+        if not hasattr(self.decoder, "scored"):
             raise SeqtagError("spans need a tagger; this model gives one answer for a whole sequence. Use predict.")
         return {} if threshold is None else {"least": resolve(threshold, self.labels, self.scheme)}
 
@@ -444,7 +452,7 @@ class Predictor:
         sequences = [chunk[i] for i in full]
         given = None if known is None else [known[i] for i in full]
         windows = self._windows if self.task == "tagging" else None
-        asked = self._memo.encode, sequences, self._context, decode, windows, given
+        asked = self._memo.encode, sequences, self._context, decode, windows, given, len(self.labels)
         for place, row in run_documents(self.backend, *asked):
             out[full[place]] = row
         return out

@@ -31,7 +31,7 @@ class NetworkRun:
     layers : tuple of LayerRun
         The recurrent layers, from the first on.
     output : ndarray, shape (T, K) or (K,)
-        Emissions of a tagger, logits of a classifier.
+        Emissions of a tagger, logits of a classifier; of a joint tagger (T, K + C), both.
     attention : ndarray, shape (T,), optional
         The weight of each state in the pooled vector, where the pooling is attention.
     """
@@ -168,6 +168,14 @@ def logits(config: Mapping[str, Any], weights: Weights, states: np.ndarray) -> P
     """Pool the states and score each class: (K,)."""
     pooled, attention = POOLINGS[config["pooling"]](config["stack"], weights, states)
     return _scores(weights, "logits", pooled), attention
+
+
+@OUTPUTS.register("joint")
+def both(config: Mapping[str, Any], weights: Weights, states: np.ndarray) -> Pooled:
+    """Score each label at each place, and beside them each intent: (T, K + C)."""
+    of_tokens, _ = emissions(config, weights, states)
+    of_all, attention = logits(config, weights, states)
+    return np.concatenate([of_tokens, np.broadcast_to(of_all, (len(states), len(of_all)))], axis=1), attention
 
 
 POOLINGS: Registry[Callable[[Mapping[str, Any], Weights, np.ndarray], Pooled]] = Registry("pooling")

@@ -69,12 +69,19 @@ def to_text(sequence: Sequence, spans: Iterable[Span] | None = None, *, color: b
     return "".join([*pieces, _clean(text[end:], color)])
 
 
+def intent_to_text(sequence: Sequence, *, color: bool = False) -> str:
+    """Return the intent of a sequence with a tab behind it, to stand before what `to_text` gives."""
+    label = str(sequence.label)
+    return f"{_paint(label, label) if color else label}\t"
+
+
 def to_json(
     sequence: Sequence,
     spans: Iterable[Span] = (),
     *,
     probabilities: Iterable[float] | None = None,
     span_probabilities: Iterable[float] | None = None,
+    intents: Mapping[str, float] | None = None,
     about: Mapping[str, Any] | None = None,
 ) -> str:
     """Return a labelled sequence as one line of JSON.
@@ -90,6 +97,9 @@ def to_json(
         The spans its labels write.
     probabilities, span_probabilities : iterable of float, optional
         Of each tag, for a key ``probabilities``, and of each span, for its key ``probability``; with six decimals.
+    intents : mapping of str to float, optional
+        Given where the sequence has an intent, for a key ``label``; with the probability of each, as far as they were
+        asked for, for a key ``label_probabilities``.
     about : mapping, optional
         Keys to stand before all others, such as the file.
     """
@@ -105,14 +115,21 @@ def to_json(
     tags: dict[str, Any] = {"tags": sequence.labels or ()}
     if probabilities is not None:
         tags["probabilities"] = [round(chance, 6) for chance in probabilities]
-    return _json({**(about or {}), **_content(sequence), **tags, "spans": found})
+    whole: dict[str, Any] = {} if intents is None else {"label": sequence.label}
+    if intents:
+        whole["label_probabilities"] = {label: round(chance, 6) for label, chance in intents.items()}
+    return _json({**(about or {}), **_content(sequence), **whole, **tags, "spans": found})
 
 
-def to_columns(sequence: Sequence) -> str:
-    """Return a labelled sequence as CoNLL columns: token (or the number of the frame, from 0), tab, label."""
+def to_columns(sequence: Sequence, *, intent: bool = False) -> str:
+    """Return a labelled sequence as CoNLL columns: token (or the number of the frame, from 0), tab, label.
+
+    With ``intent`` a line ``# intent = LABEL`` stands before them, as `seqtag.data.readers.read_conll` reads it.
+    """
     places = sequence.tokens if sequence.frames is None else range(len(sequence))
     pairs = zip(places, sequence.labels or (), strict=True)
-    return "".join(f"{place}\t{label}\n" for place, label in pairs)
+    head = f"# intent = {sequence.label}\n" if intent else ""
+    return head + "".join(f"{place}\t{label}\n" for place, label in pairs)
 
 
 def class_to_text(sequence: Sequence, probabilities: Mapping[str, float], *, color: bool = False) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from collections.abc import Sequence as SequenceOf
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -31,6 +32,8 @@ class ScoredPath(NamedTuple):
     chain : (ndarray of float64, ndarray of float64), shape (T,)
         Of the best path log p(label | sequence) and log p(label | label before, sequence), of which `split` makes how
         probable its parts are.
+    intents : ndarray of float64, shape (C,), optional
+        The probability of each intent, where the sequence as a whole has one, too; ``probability`` counts it in.
     """
 
     ids: np.ndarray
@@ -39,6 +42,27 @@ class ScoredPath(NamedTuple):
     span_probabilities: np.ndarray
     probability: float
     chain: tuple[np.ndarray, np.ndarray]
+    intents: np.ndarray | None = None
+
+    @property
+    def row(self) -> Any:
+        """What a decoder's ``best`` gives for this answer, and its ``annotate`` takes."""
+        return self.ids if self.intents is None else JointRow(self.ids, int(self.intents.argmax()))
+
+
+class JointRow(NamedTuple):
+    """The best labels of one sequence and its best intent, as ids.
+
+    Parameters
+    ----------
+    ids : ndarray of int, shape (T,)
+        The labels.
+    intent : int
+        The intent.
+    """
+
+    ids: np.ndarray
+    intent: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +109,17 @@ class ScoredSequence:
     spans : tuple of ScoredSpan
         The spans that the labels write; none where they write no spans.
     probability : float
-        p(labels | sequence): that all labels are right, those of spans that a threshold dropped included.
+        p(labels | sequence): that all labels are right, those of spans that a threshold dropped included; and the
+        intent, where there is one.
+    intents : mapping of str to float
+        The probability of every intent, where the sequence as a whole has one, too.
     """
 
     sequence: Sequence
     probabilities: np.ndarray
     spans: tuple[ScoredSpan, ...]
     probability: float
+    intents: Mapping[str, float] = field(default_factory=dict)
 
 
 class Alternative(NamedTuple):
@@ -136,6 +164,13 @@ def _part(path: ScoredPath, start: int, end: int) -> ScoredPath:
     return ScoredPath(
         path.ids[start:end], path.probabilities[start:end], tuple(spans), chances, whole, (alone, following)
     )
+
+
+def scored(sequence: Sequence, path: ScoredPath, intents: SequenceOf[str]) -> ScoredSequence:
+    """Return an answer for users, of a sequence with its labels and the names of the intents, if there are any."""
+    chances = [] if path.intents is None else path.intents.tolist()
+    of_intents = dict(zip(intents, chances, strict=True))
+    return ScoredSequence(sequence, path.probabilities, located(sequence, path), path.probability, of_intents)
 
 
 def located(sequence: Sequence, path: ScoredPath) -> tuple[ScoredSpan, ...]:

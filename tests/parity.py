@@ -25,17 +25,18 @@ from seqtag.data.corpus import Sequence
 from seqtag.data.encoders import fit_encoders
 from seqtag.data.gazetteers import read_gazetteer
 from seqtag.data.transitions import allowed_transitions
-from seqtag.decoders import ClassDecoder, TagDecoder
+from seqtag.decoders import ClassDecoder, JointDecoder, TagDecoder
 from seqtag.decoding import constrain
 from seqtag.export.onnx import network_graph
-from seqtag.nn.network import build_classifier, build_tagger, named_weights
+from seqtag.nn.network import build_classifier, build_joint, build_tagger, named_weights
 from seqtag.nn.stack import Stack
 
-Answers = list[tuple[Any, np.ndarray]]
+Answers = list[tuple[Any, Any]]
 Answer = Callable[[SequenceOf[Sequence]], Answers]
 Form = Callable[[Bundle, Path], Answer]
 
 LABELS = ("B-a", "I-a", "O", "B-b", "I-b")
+INTENTS = ("ask", "go", "go#ask")
 LEARNT = ["Ada moved to Paris in May", "한국 에서", "x", "extraordinarily !", "to Paris", "café Ünal 12 q\u0301"]
 ASKED = [
     "Ada moved to Paris in May",
@@ -79,14 +80,19 @@ FACTORS: dict[str, SequenceOf[str]] = {
     "head": ["softmax", "constrained softmax", "constrained crf", "several classes", *POOLINGS],
     "encoders": list(ENCODERS),
 }
-ROWS = list(pairwise(FACTORS))
+JOINT_ROWS = [
+    {"cell": "lstm", "direction": "both", "head": "joint constrained crf", "encoders": "words affixes cnn"},
+    {"cell": "gru", "direction": "forward", "head": "joint softmax", "encoders": "frames"},
+]
+"""Labels and an intent at once: what stands on the states is that of the others, so that two rows are enough."""
+ROWS = [*pairwise(FACTORS), *JOINT_ROWS]
 
 
 class Expected(NamedTuple):
     """What Keras and the decoder in Python answer to one sequence."""
 
     answer: Any
-    probabilities: np.ndarray
+    probabilities: Any
     gap: float  # by which the best answer's score is above the second best's
 
 
@@ -121,10 +127,11 @@ def case_of(cell: str, direction: str, head: str, encoders: str, units: int = 4)
     features = fit_encoders(ENCODERS[encoders], make_sequences(encoders, LEARNT))
     stack = Stack(cell, units, direction=direction, layers=2, merge="sum")
     rng = np.random.default_rng(0)
-    model, decoder = (_tagger if head.split()[-1] in ("softmax", "crf") else _classifier)(features, stack, head, rng)
+    make = _tagger if head.split()[-1] in ("softmax", "crf") else _classifier
+    model, decoder = (_joint if head.startswith("joint") else make)(features, stack, head, rng)
     manifest = {
         "seqtag": "0",
-        "task": "tagging" if isinstance(decoder, TagDecoder) else "classification",
+        "task": TASKS[type(decoder)],
         "labels": list(decoder.labels),
         **decoder.facts(),
         "tokenizer": "whitespace",
@@ -153,6 +160,25 @@ def _tagger(features: Any, stack: Stack, head: str, rng: np.random.Generator) ->
     return model, TagDecoder(LABELS, "iob2", *scores)
 
 
+TASKS = {TagDecoder: "tagging", ClassDecoder: "classification", JointDecoder: "joint"}
+
+
+def _joint(features: Any, stack: Stack, head: str, rng: np.random.Generator) -> tuple[Any, JointDecoder]:
+    allowed = allowed_transitions(LABELS, "iob2" if "constrained" in head else "none")
+    tables = dict(zip(("start", "transitions", "end"), allowed, strict=True))
+    as_lists = {name: table.tolist() for name, table in tables.items()}
+    specs, kind = [feature.spec for feature in features], head.split()[-1]
+    pooling = "attention" if kind == "crf" else "last"
+    sizes = (len(LABELS), len(INTENTS))
+    model = build_joint(specs, *sizes, stack=stack, decoder=kind, pooling=pooling, allowed=as_lists)
+    _randomise(model, rng)
+    scores = [constrain(tables[name]) for name in ("transitions", "start", "end")]
+    if kind == "crf":
+        scores = [np.array(score) for score in model.head.slots.scores()]
+    intents = ClassDecoder(INTENTS, False, 1.7, np.log([0.5, 0.3, 0.2]))
+    return model, JointDecoder(TagDecoder(LABELS, "iob2", *scores), intents)
+
+
 def _classifier(features: Any, stack: Stack, head: str, rng: np.random.Generator) -> tuple[Any, ClassDecoder]:
     several = head == "several classes"
     specs, pooling = [feature.spec for feature in features], "max" if several else head
@@ -171,7 +197,7 @@ def _answers(model: Any, features: Any, decoder: Any, sequences: list[Sequence])
     inputs = EncodedCorpus(features, [sequences[i] for i in full]).batch(np.arange(len(full))).inputs
     found = np.array(model(inputs, training=False))  # not by `predict`, which traces a graph: ten times as long
     for i, row in zip(full, found, strict=True):
-        outputs[i] = row[None, : len(sequences[i])] if isinstance(decoder, TagDecoder) else row[None]
+        outputs[i] = row[None] if isinstance(decoder, ClassDecoder) else row[None, : len(sequences[i])]
     expected = []
     for sequence, output in zip(sequences, outputs, strict=True):
         lengths = np.array([len(sequence)], np.int32)
@@ -187,6 +213,9 @@ def _gap(decoder: Any, output: np.ndarray) -> float:
             return float(np.abs(output).min())
         second, best = np.sort(output)[-2:]
         return float(best - second)
+    if isinstance(decoder, JointDecoder):
+        of_labels, of_intents = decoder.parted(output[None])
+        return min(_gap(decoder.slots, of_labels[0]), _gap(decoder.intents, of_intents[0]))
     if not len(output):
         return np.inf
     there = [decoder.start + output[0].astype(np.float64)]
@@ -220,8 +249,14 @@ def check(case: Case, answers: Answers, *, empty: bool = True) -> None:
         if expected.gap > 1e-3:
             assert answer == expected.answer, sequence.tokens
             certain += 1
-        np.testing.assert_allclose(probabilities, expected.probabilities, rtol=1e-4, atol=1e-11)
+        np.testing.assert_allclose(flat(probabilities), flat(expected.probabilities), rtol=1e-4, atol=1e-11)
     assert certain > len(asked) / 2
+
+
+def flat(probabilities: Any) -> np.ndarray:
+    """Lay the probabilities of labels, and those of intents if there are any, in a row."""
+    parts = probabilities if isinstance(probabilities, tuple) else (probabilities,)
+    return np.concatenate([np.ravel(part) for part in parts])
 
 
 def host_of(folder: Path) -> Any:

@@ -147,6 +147,7 @@ MAX_FUNCTION = 60
 SIGNATURES = {  # the signature of an estimator is its schema, so it has a line for each parameter
     "tasks.tagger.SequenceTagger.__init__",
     "tasks.classifier.SequenceClassifier.__init__",
+    "tasks.joint.JointTagger.__init__",
 }
 
 

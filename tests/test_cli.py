@@ -152,8 +152,8 @@ WRONG = [
     (["evaluate", "full", "--format", "csv"], 2, "--format and --set say how to read a file; name it with --data."),
     (["evaluate", "full", "--set", "text=text"], 2, "--format and --set say how to read a file; name it with --data."),
     (["evaluate", "full", "--data", "x", "--set", "text"], 2, "error: --set text: must be written key=value"),
-    (["check", "c.yaml", "--set", "task=classify"], 2, "task must be one of tagging, classification; got 'classify'. Did you mean 'classification'?\n"),
-    (["check", "c.yaml", "--set", "model.pooling=max"], 2, "model.pooling is unknown. It belongs to task: classification.\n"),
+    (["check", "c.yaml", "--set", "task=classify"], 2, "task must be one of tagging, classification, joint; got 'classify'. Did you mean 'classification'?\n"),
+    (["check", "c.yaml", "--set", "model.pooling=max"], 2, "model.pooling is unknown. It belongs to task: classification or joint.\n"),
     (["check", "c.yaml", "--set", "model.encoders=[frames]"], 2, "error: encoder 'frames' reads numbers, and these sequences have tokens."),
     (["predict", "full", "a.txt", "--text", "a"], 2, "give files, - for standard input, or --text once or more often."),
 ]  # fmt: skip

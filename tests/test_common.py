@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from combinations import pairwise, title
 
-from seqtag import SequenceClassifier, SequenceTagger, load
+from seqtag import JointTagger, SequenceClassifier, SequenceTagger, load
 from seqtag.backends import KerasBackend
 from seqtag.choices.cells import CELLS
 from seqtag.choices.decoders import DECODERS
@@ -43,7 +43,7 @@ STACKS = {
 SCHEMES = ("iob1", "iob2", "bioes", "none")
 FORMS = ("one", "several")
 PARTS = {
-    "head": (*DECODERS, *POOLINGS),
+    "head": (*DECODERS, *POOLINGS, "joint"),
     "encoders": tuple(ENCODERS),
     "stack": tuple(STACKS),
     "cell": CELLS.names(),
@@ -92,7 +92,11 @@ def fitted(parts, data, number):
         "dropout": 0.2,
         "random_state": 0,
     }
-    if parts["head"] in DECODERS:
+    if parts["head"] == "joint":
+        y = [(list(sequence.labels), sequence.label) for sequence in data]
+        decoder, pooling = DECODERS.names()[number % 2], POOLINGS.names()[number % len(POOLINGS.names())]
+        estimator = JointTagger(**params, decoder=decoder, pooling=pooling)
+    elif parts["head"] in DECODERS:
         scheme = SCHEMES[number % len(SCHEMES)]
         y = data.labels if scheme == "none" else [schemes.convert(labels, "iob2", scheme) for labels in data.labels]
         estimator = SequenceTagger(**params, decoder=parts["head"], scheme=scheme)
@@ -108,10 +112,11 @@ def check(parts, data, number, folder):
     estimator = fitted(parts, data, number)
     X = inputs(parts["encoders"], data.tokens[:20] + NASTY)
     predicted = list(estimator.predict(X))
-    if estimator.task == "tagging":
-        assert [len(labels) for labels in predicted] == [len(row) for row in data.tokens[:20] + NASTY]
+    if estimator.task != "classification":
+        tags = [labels for labels, _ in predicted] if estimator.task == "joint" else predicted
+        assert [len(labels) for labels in tags] == [len(row) for row in data.tokens[:20] + NASTY]
         if estimator.scheme_ != "none":
-            assert not any(schemes.problems(labels, estimator.scheme_) for labels in predicted)
+            assert not any(schemes.problems(labels, estimator.scheme_) for labels in tags)
 
     order = np.random.default_rng(0).permutation(len(X))
     assert [predicted[i] for i in order] == list(estimator.predict([X[i] for i in order]))

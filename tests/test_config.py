@@ -27,7 +27,7 @@ from seqtag.tasks.tagger import SequenceTagger
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
-TEMPLATES = ("ner_files", "classify_files")  # for the files of users; the others run as they stand
+TEMPLATES = ("ner_files", "classify_files", "intent_files")  # for the files of users; the others run as they stand
 SMALL = "task: tagging\ndata: {dataset: tagging}\n"
 SMALL_OF = {task: f"task: {task}\ndata: {{dataset: tagging}}\n" for task in TASKS}
 
@@ -225,9 +225,9 @@ def test_the_data_is_read_without_an_estimator():
 
 TASK = "task: tagging\n"
 WRONG = [
-    ("data: {dataset: tagging}", "c.yaml:1: task must be one of tagging, classification; got None."),
-    ("task: taging\ndata: {dataset: tagging}", "c.yaml:1: task must be one of tagging, classification; got 'taging'. Did you mean 'tagging'?"),
-    ("task: [tagging]\ndata: {dataset: tagging}", "c.yaml:1: task must be one of tagging, classification; got ['tagging']."),
+    ("data: {dataset: tagging}", "c.yaml:1: task must be one of tagging, classification, joint; got None."),
+    ("task: taging\ndata: {dataset: tagging}", "c.yaml:1: task must be one of tagging, classification, joint; got 'taging'. Did you mean 'tagging'?"),
+    ("task: [tagging]\ndata: {dataset: tagging}", "c.yaml:1: task must be one of tagging, classification, joint; got ['tagging']."),
     (TASK, "c.yaml:1: data must name a data set (dataset: NAME) or files (train: FILE); got nothing."),
     (TASK + "data: x", "c.yaml:2: data must be a mapping of names to values; got 'x'."),
     (TASK + "data: {}", "c.yaml:2: data must name a file under train, or a data set under dataset."),
@@ -264,8 +264,8 @@ WRONG = [
     (SMALL + "model: {encoders: Auto}", "c.yaml:3: model.encoders must be a list or 'auto'; got 'Auto'. Did you mean 'auto'?"),
     (SMALL + "model: {encoders: [{vectors: null}]}", "c.yaml:3: model.encoders: encoder 'vectors' needs its name; write it as {vectors: ...}."),
     (SMALL + "model: {encoders: [{frames: 3}]}", "c.yaml:3: model.encoders: encoder 'frames' takes no main argument; got 3."),
-    (SMALL + "model: {pooling: max}", "c.yaml:3: model.pooling is unknown. It belongs to task: classification."),
-    (SMALL_OF["classification"] + "model: {decoder: crf}", "c.yaml:3: model.decoder is unknown. It belongs to task: tagging."),
+    (SMALL + "model: {pooling: max}", "c.yaml:3: model.pooling is unknown. It belongs to task: classification or joint."),
+    (SMALL_OF["classification"] + "model: {decoder: crf}", "c.yaml:3: model.decoder is unknown. It belongs to task: tagging or joint."),
     (SMALL_OF["classification"] + "model: {pooling: maxx}", "c.yaml:3: model.pooling must be 'last' or 'mean' or 'max' or 'attention'; got 'maxx'. Did you mean 'max'?"),
     (SMALL_OF["classification"] + "model: {multi_label: some}", "c.yaml:3: model.multi_label must be true or false or 'auto'; got 'some'."),
     (SMALL_OF["classification"] + "training: {pooling: max}", "c.yaml:3: training.pooling is unknown. Write it as model.pooling."),

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from seqtag import datasets
+from seqtag.data import schemes
 from seqtag.data.catalogue import DATASETS, File
 from seqtag.data.corpus import Corpus, Sequence
 from seqtag.data.download import files_of
@@ -339,6 +340,7 @@ def test_a_local_folder_that_is_none_is_refused(tmp_path, monkeypatch):
         ("trec", {"fine": "yes"}, r"fine must be true or false; got 'yes'\."),
         ("tagging", {"sequences": 0}, r"sequences must be an int of at least 1; got 0\."),
         ("tagging", {"vocabulary": 3}, r"vocabulary must be an int of at least 4; got 3\."),
+        ("commands", {"vocabulary": 0}, r"vocabulary must be an int of at least 1; got 0\."),
         ("tagging", {"random_state": None}, r"random_state must be an int of at least 0; got None\."),
         ("signals", {"feature": 3}, r"must be among .*; got 'feature'\. Did you mean 'features'\?"),
         ("signals", {"missing": 1.0}, r"missing must be a number of at least 0 and less than 1; got 1\.0\."),
@@ -363,6 +365,28 @@ def test_load_passes_options_on():
 
 
 # --- generated ------------------------------------------------------------------------------------------------
+
+
+def test_what_slot_a_word_of_a_command_fills_only_the_command_tells():
+    corpora = datasets.make_commands(sequences=400, vocabulary=20)
+    assert {split: len(corpus) for split, corpus in corpora.items()} == {"train": 400, "dev": 100, "test": 100}
+    assert corpora == datasets.make_commands(sequences=400, vocabulary=20)
+    assert corpora["train"] != datasets.make_commands(sequences=400, vocabulary=20, random_state=1)["train"]
+    fills, slots = {}, {}
+    for one in corpora["train"]:
+        assert not schemes.problems(one.labels, "iob2")
+        slots.setdefault(one.label, set()).update(span.label for span in schemes.spans(one.labels, "iob2"))
+        for token, label in zip(one.tokens, one.labels, strict=True):
+            fills.setdefault(token, set()).add(label[2:])
+    assert slots == {
+        "play": {"artist", "time"},
+        "weather": {"place", "time"},
+        "call": {"person", "time"},
+        "meet": {"person", "place", "time"},
+        "alarm": {"time"},
+    }
+    names = [token for token, found in fills.items() if "artist" in found]
+    assert len(names) == 20 and all({"artist", "place", "person"} <= fills[name] for name in names)
 
 
 def kind_by_neighbours(tokens, i, names):

@@ -152,5 +152,5 @@ def test_a_decoder_comes_back_from_a_bundle(task, decoder):
 
 
 def test_an_unknown_task_is_named():
-    with pytest.raises(ConfigError, match="task must be one of tagging, classification; got 'taging'"):
+    with pytest.raises(ConfigError, match="task must be one of tagging, classification, joint; got 'taging'"):
         DECODERS["taging"]

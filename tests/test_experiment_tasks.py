@@ -178,8 +178,8 @@ def test_a_classifier_finds_its_data_again(done):
     assert experiment.evaluate(done.path, "train").report.sequences == 240
 
 
-ON_THE_MACHINE = ("python_code", "digits", "signals", "tagging", "memory")
-SHORT = {"python_code": ["data.tokens=2000"], "signals": ["data.sequences=12"]}
+ON_THE_MACHINE = ("python_code", "digits", "signals", "tagging", "memory", "commands")
+SHORT = {"python_code": ["data.tokens=2000"], "signals": ["data.sequences=12"], "commands": ["data.sequences=40"]}
 RUNNABLE = [
     path for path in sorted((ROOT / "configs").glob("*.yaml")) if load_config(path).data.dataset in ON_THE_MACHINE
 ]

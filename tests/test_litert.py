@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from parity import FACTORS, LABELS, case_of, check
+from parity import FACTORS, JOINT_ROWS, LABELS, case_of, check
 
 from seqtag.bundle import Bundle, dump_arrays
 from seqtag.choices.cells import CELLS
 from seqtag.data.batching import EncodedCorpus
 from seqtag.data.corpus import Sequence
-from seqtag.decoders import TagDecoder
+from seqtag.decoders import JointDecoder, TagDecoder
 from seqtag.errors import BundleError, ConfigError, DataError, NotInstalledError, SeqtagError
 from seqtag.export.formats import export
 from seqtag.export.litert_inputs import Encoder
@@ -36,6 +36,7 @@ ROWS = [
     ("lstm", "both", "attention", "frames"),
     ("lstm", "forward", "several classes", "column lstm"),
     ("gru", "both", "last", "words embeddings"),
+    tuple(JOINT_ROWS[0].values()),
 ]
 
 
@@ -53,10 +54,14 @@ class Model:
         self.network = interpreter.Interpreter(model_content=self.blob).get_signature_runner()
 
     def outputs(self, sequences):
-        (fact,) = self.signature["outputs"]
-        found = self.network(**encode(self.signature, sequences))[fact["name"]]
-        assert list(found.shape) == fact["shape"] and str(found.dtype) == fact["dtype"]
-        return found
+        """Return the one output, or the pair that a joint tagger has."""
+        found = self.network(**encode(self.signature, sequences))
+        facts = self.signature["outputs"]
+        assert {f["name"]: (f["shape"], f["dtype"]) for f in facts} == {
+            name: (list(array.shape), str(array.dtype)) for name, array in found.items()
+        }
+        outputs = [found[fact["name"]] for fact in facts]
+        return outputs[0] if len(outputs) == 1 else outputs
 
 
 def expected_emissions(bundle, sequences):
@@ -80,6 +85,9 @@ def answers(model, sequences):
     """Decode each sequence by itself, as a host would; what is empty is not for the graph."""
     labels, scores = model.signature["labels"], {k: np.array(v) for k, v in model.signature["decoder"].items()}
     for sequence in sequences:
+        if model.signature["task"] == "joint":
+            yield _both(model.signature, scores, sequence, model.outputs([sequence]) if len(sequence) else None)
+            continue
         output = model.outputs([sequence])[0] if len(sequence) else None
         if model.signature["task"] == "tagging":
             decoder = TagDecoder(tuple(labels), model.signature["scheme"], **scores)
@@ -95,6 +103,19 @@ def answers(model, sequences):
             yield labels[probabilities.argmax()], probabilities
 
 
+def _both(signature, scores, sequence, outputs):
+    """Labels and intent of emissions (1, T, K) and of the probabilities of intents (1, C), or of the prior."""
+    decoder = JointDecoder.from_bundle(signature, scores)
+    n = len(sequence)
+    emissions = outputs[0][:, :n] if n else np.zeros((1, 0, len(decoder.labels)))
+    powers = np.exp(scores["intent_prior"])
+    chances = outputs[1][0] if n else powers / powers.sum()
+    lengths = np.array([n])
+    labels = decoder.slots.value(decoder.slots.best(emissions, lengths)[0])
+    answer = labels, signature["intents"][chances.argmax()]
+    return answer, (decoder.slots.probabilities(emissions, lengths)[0], chances)
+
+
 @pytest.mark.parametrize("row", ROWS, ids=" ".join)
 def test_answers_as_keras_does(row, tmp_path):
     case = case_of(*row)
@@ -107,7 +128,7 @@ def test_answers_as_keras_does(row, tmp_path):
 
 def test_the_rows_hold_every_part():
     for place, name in enumerate(FACTORS):
-        assert set(FACTORS[name]) == {row[place] for row in ROWS}, name
+        assert set(FACTORS[name]) == {row[place] for row in ROWS if not row[2].startswith("joint")}, name
 
 
 def test_a_rich_stack(tmp_path, case):
@@ -211,7 +232,9 @@ def test_smaller_weights(tmp_path):
         assert 0 < error < tolerance
 
 
-def test_the_page_runs(case, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("row", [ROWS[0], ROWS[-1]], ids=" ".join)
+def test_the_page_runs(row, tmp_path, monkeypatch, capsys):
+    case = case_of(*row)
     place = export(case.bundle, "litert", tmp_path / "model", {"length": 3})
     page = (place / "README.md").read_text("utf-8")
     (code,) = re.findall(r"^```python\n(.*?)^```", page, re.S | re.M)

@@ -31,6 +31,8 @@ def exported(inputs):
                 row[: len(sequence)] if "tags" in outputs else row
                 for row, sequence in zip(outputs[name], sequences, strict=True)
             ]
+            if "intent" in outputs:
+                rows = list(zip(rows, outputs["intent_probabilities"], strict=True))
             return list(zip(model.predict(asked), rows, strict=True))
 
         return answer

@@ -19,6 +19,7 @@ ROOT = Path(seqtag.__file__).parents[1]
 PUBLIC = [
     "Corpus",
     "CorpusStream",
+    "JointTagger",
     "LanguageModel",
     "LanguagePredictor",
     "Predictor",
@@ -43,6 +44,7 @@ MODULES = [
     "seqtag.metrics.calibration",
     "seqtag.metrics.classes",
     "seqtag.metrics.counts",
+    "seqtag.metrics.joint",
     "seqtag.metrics.scorers",
     "seqtag.metrics.tagging",
     "seqtag.loading",
@@ -53,6 +55,7 @@ MODULES = [
     "seqtag.plots.traces",
     "seqtag.predictor",
     "seqtag.tasks.classifier",
+    "seqtag.tasks.joint",
     "seqtag.tasks.language_model",
     "seqtag.tasks.tagger",
     "seqtag.trace",

@@ -12,6 +12,7 @@ from seqtag.data.corpus import Sequence
 from seqtag.data.readers import (
     READERS,
     detect_format,
+    iterate,
     lines_from,
     read,
     read_conll,
@@ -531,6 +532,65 @@ def test_broken_file_is_refused(write, reader, content, options, message):
     assert len(str(error.value)) < 500
 
 
+def test_parallel_files_beside_are_found_by_their_names(write, tmp_path):
+    """The format that a configuration names: the words' file, or its folder; the others lie beside it."""
+    tokens = write("book  a table \n\nx\n", "seq.in")
+    write("O O B-what \n\nO\n", "seq.out")
+    write("Book\nnone\na#b\n", "label")
+    corpus = read(tokens, "parallel")
+    assert [s.label for s in corpus] == ["Book", "none", "a#b"] and corpus[0].labels == ("O", "O", "B-what")
+    assert read(tmp_path, "parallel").sequences == corpus.sequences
+    assert read(tokens, "parallel", {"label": None})[0].label is None
+    write("N N N\n\nN\n", "other")
+    assert read(tokens, "parallel", {"labels": "other"})[0].labels == ("N", "N", "N")
+    assert tuple(iterate(tokens, "parallel")) == corpus.sequences
+    for reader in (read, lambda *given: list(iterate(*given))):
+        with pytest.raises(DataError, match="absent: there is no such file"):
+            reader(tokens, "parallel", {"labels": "absent"})
+        write("O O O\n\n", "shorter")
+        with pytest.raises(DataError, match="shorter: expected the 3 lines of "):
+            reader(tokens, "parallel", {"labels": "shorter"})
+
+
+CONLL_INTENTS = """# intent = play music
+
+play\tO
+jazz\tB-genre
+
+# id = 3
+# intent = alarm
+# another = comment
+wake\tO
+#\tO
+
+six\tB-time
+"""
+
+
+def test_the_intent_of_a_conll_sentence_stands_in_a_comment(write):
+    corpus = read(write(CONLL_INTENTS), "conll", {"intent": "intent"})
+    assert [(s.tokens, s.label) for s in corpus] == [
+        (("play", "jazz"), "play music"),
+        (("wake", "#"), "alarm"),
+        (("six",), None),
+    ]
+    assert [s.label for s in read(write(CONLL_INTENTS), "conll", {"intent": "id"})] == [None, "3", None]
+    assert [s.label for s in read(write(CONLL_INTENTS), "conll", {"comments": "# "})] == [None] * 3
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a O\n# intent = x\nb O\n", "x.conll:2: expected the comment 'intent' before the first token of its sentence"),
+        ("# intent =\na O\n", "x.conll:1: expected a label without white space around it; got ''"),
+    ],
+)
+def test_what_is_wrong_with_an_intent_is_named(write, content, message):
+    with pytest.raises(DataError) as error:
+        read(write(content, "x.conll"), options={"intent": "intent"})
+    assert message in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("labels", "label", "message"),
     [
@@ -560,7 +620,7 @@ READ_ONE = {
 
 
 def test_every_reader_is_tried():
-    assert {*READ_ONE, "npz"} == set(READERS.names())  # for the latter see test_npz.py
+    assert {*READ_ONE, "npz", "parallel"} == set(READERS.names())  # see test_npz.py, test_parallel_files_beside
 
 
 @pytest.mark.parametrize("name", READ_ONE)
@@ -741,7 +801,7 @@ def test_whatever_a_file_holds_it_is_read_whole_or_refused(write, content):
         try:
             read(path, name)
         except DataError as error:
-            assert str(error).startswith(str(path))
+            assert str(error).startswith(str(path) if name != "parallel" else str(path.parent))
 
 
 # The real files: what is published of each

@@ -84,7 +84,7 @@ def test_a_sequence_runs_as_it_does_alone(encoders):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"network": "taggr"}, "network must be one of tagger, classifier; got 'taggr'. Did you mean 'tagger'"),
+        ({"network": "taggr"}, "network must be one of tagger, classifier, joint; got 'taggr'. Did you mean 'tagger'"),
         ({"pooling": "maks"}, "pooling must be one of .*; got 'maks'"),
     ],
 )

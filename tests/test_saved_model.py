@@ -25,7 +25,7 @@ from seqtag.data.lookup import FOLDS, PARTS, Lookup, Spelling, fold, index_of, l
 from seqtag.data.scaling import Scaler
 from seqtag.data.tokenizers import TOKENIZERS
 from seqtag.data.transitions import allowed_transitions
-from seqtag.decoders import ClassDecoder, TagDecoder
+from seqtag.decoders import ClassDecoder, JointDecoder, TagDecoder
 from seqtag.errors import BundleError, ConfigError, NotInstalledError
 from seqtag.export import _tf_network, _tf_text
 from seqtag.export._tf_answers import ANSWERS, tag_answers
@@ -50,7 +50,7 @@ few = settings(max_examples=60)
 def test_every_rule_of_a_token_has_a_graph():
     assert set(_tf_text.GRAPH_FOLDS) == set(FOLDS)
     assert set(_tf_text.GRAPH_PARTS) == set(PARTS)
-    assert set(ANSWERS) == {TagDecoder, ClassDecoder}
+    assert set(ANSWERS) == {TagDecoder, ClassDecoder, JointDecoder}
 
 
 def _texts(tensor):
@@ -314,7 +314,11 @@ def answers(signature, inputs, sequences):
     if "tags" in found:
         sizes = list(map(len, sequences))
         tags = [[tag.decode() for tag in row[:n]] for row, n in zip(found["tags"], sizes, strict=True)]
-        return [(row, p[:n]) for row, p, n in zip(tags, found["probabilities"], sizes, strict=True)]
+        rows = [p[:n] for p, n in zip(found["probabilities"], sizes, strict=True)]
+        if "intent" in found:
+            tags = list(zip(tags, (intent.decode() for intent in found["intent"]), strict=True))
+            rows = list(zip(rows, found["intent_probabilities"], strict=True))
+        return list(zip(tags, rows, strict=True))
     if "classes" in found:
         chosen = [tuple(label.decode() for label in row if label) for row in found["classes"]]
     else:

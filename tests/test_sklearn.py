@@ -37,10 +37,10 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import estimator_checks, get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from seqtag import SequenceClassifier, SequenceTagger, errors, metrics
-from seqtag.metrics import CLASS_METRICS, METRICS, PROBABILITY_METRICS, class_scorer, scorer
+from seqtag import JointTagger, SequenceClassifier, SequenceTagger, errors, metrics
+from seqtag.metrics import CLASS_METRICS, METRICS, PROBABILITY_METRICS, class_scorer, joint_scorer, scorer
 
-ESTIMATORS = [SequenceTagger, SequenceClassifier]
+ESTIMATORS = [SequenceTagger, SequenceClassifier, JointTagger]
 estimators = pytest.mark.parametrize("estimator", ESTIMATORS)
 
 QUICK = {
@@ -72,6 +72,7 @@ def of(estimator, **defaults):
 TOKENS = [["Ada", "moved", "to", "Paris"], ["Paris", "is", "old"], ["It", "rains"], ["Ada", "is", "old"]] * 3
 TAGS = [["B-PER", "O", "O", "B-LOC"], ["B-LOC", "O", "O"], ["O", "O"], ["B-PER", "O", "O"]] * 3
 CLASSES = ["person", "place", "none", "person"] * 3
+PAIRS = list(zip(TAGS, CLASSES, strict=True))
 SETS = [("person", "place"), ("place",), (), ("person",)] * 3
 INDICATOR = np.array([[1, 1], [0, 1], [0, 0], [1, 0]] * 3)
 DRAW = np.random.default_rng(0)
@@ -90,6 +91,7 @@ CASES = {
     "classifier of a matrix": Case(of(SequenceClassifier), CUBE[:, :, 0], np.array(["a", "b"] * 6), "f1_macro"),
     "several labels": Case(of(SequenceClassifier, **WORDS), TOKENS, SETS, class_scorer("micro_f1")),
     "indicator": Case(of(SequenceClassifier, **WORDS), TOKENS, INDICATOR, class_scorer("micro_f1")),
+    "joint tagger": Case(of(JointTagger, **WORDS), TOKENS, PAIRS, joint_scorer("intent_accuracy")),
 }
 
 
@@ -105,7 +107,12 @@ def rows(values, places):
 
 def listed(values):
     """Something to compare predictions and probabilities by."""
-    return [np.asarray(value).tolist() for value in values]
+    return [[np.asarray(part).tolist() for part in of_both(value)] for value in values]
+
+
+def of_both(value):
+    """A pair of labels and intent, or of their probabilities, as two values; anything else as one."""
+    return value if isinstance(value, tuple) and len(value) == 2 and not isinstance(value[0], str) else (value,)
 
 
 def weights_of(estimator):
@@ -132,7 +139,7 @@ DATA_FREE = [
 @pytest.mark.parametrize("check", DATA_FREE)
 @estimators
 def test_checks_of_scikit_learn_that_need_no_data(estimator, check):
-    if check == "check_requires_y_none" and estimator is SequenceTagger:
+    if check == "check_requires_y_none" and estimator is not SequenceClassifier:
         return  # it feeds rows of numbers as y
     getattr(estimator_checks, check)(estimator.__name__, estimator())
 
@@ -207,7 +214,8 @@ def test_subsets_and_orders_of_samples_get_the_same(case):
     assert [row for part in parts for row in listed(part)] == whole
     p = estimator.predict_proba(case.X)
     for one, other in zip(estimator.predict_proba(rows(case.X, order)), order, strict=True):
-        np.testing.assert_allclose(one, p[other], atol=1e-6)
+        for ours, theirs in zip(of_both(one), of_both(p[other]), strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
 def dumped(estimator):
@@ -434,6 +442,8 @@ def test_the_score_is_a_metric(case):
     predicted = estimator.predict(case.X)
     if estimator.task == "tagging":
         expected = metrics.score(case.y, list(predicted), estimator.scheme_)
+    elif estimator.task == "joint":
+        expected = metrics.sentence_accuracy(case.y, list(predicted))
     else:
         expected = np.mean([a == b for a, b in zip(listed(case.y), listed(predicted), strict=True)])
     assert estimator.score(case.X, case.y) == pytest.approx(expected)

@@ -226,7 +226,7 @@ def test_the_default_space_is_one_the_task_allows_around_the_own_values(task, nu
     config = parse_config(f"task: {task}\ndata: {{dataset: tagging}}\n{extra}")
     domains = default_domains(config, numeric)
     assert ("training.neighbour_weight" in domains) is not numeric
-    assert ("model.pooling" in domains) is (task == "classification")
+    assert ("model.pooling" in domains) is (task != "tagging")
     again = parse_config(replace(config, tune=Tune(space=domains)).to_yaml())
     assert again.tune.space == domains, "it is what a configuration may hold"
     assert space_of(config, numeric).outside == ()

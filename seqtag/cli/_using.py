@@ -45,7 +45,8 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="That file's format (conll, conllu, jsonl, csv, labelled_lines, npz), if not the model's own files'.",
+            help="That file's format (conll, conllu, jsonl, csv, labelled_lines, npz, parallel), if not that of the "
+            "model's own files.",
         ),
     ] = None,
     set_: Annotated[

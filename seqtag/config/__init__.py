@@ -189,13 +189,13 @@ def _parameters(
 
 def _of_other_tasks(task: str) -> dict[str, str]:
     """Return what to say of parameters that only another task has; it has to import the others' estimators."""
-    others = {other: grouped_fields(other) for other in TASKS if other != task}
-    return {
-        name: f"It belongs to task: {other}."
-        for other, groups in others.items()
-        for group in GROUPS
-        for name in groups[group]
-    }
+    owners: dict[str, list[str]] = {}
+    for other in TASKS:
+        if other != task:
+            groups = grouped_fields(other)
+            for name in (name for group in GROUPS for name in groups[group]):
+                owners.setdefault(name, []).append(other)
+    return {name: f"It belongs to task: {' or '.join(others)}." for name, others in owners.items()}
 
 
 def _check_encoders(document: Document, path: tuple[str, str], choices: list[Any]) -> None:

@@ -18,6 +18,7 @@ TASKS: Registry[str] = Registry("task")
 """The estimators by task, as ``module:class``; a module is imported when its task is asked for."""
 TASKS.add("tagging", "seqtag.tasks.tagger:SequenceTagger")
 TASKS.add("classification", "seqtag.tasks.classifier:SequenceClassifier")
+TASKS.add("joint", "seqtag.tasks.joint:JointTagger")
 
 GROUPS = ("model", "training")
 """The groups of parameters that have a section of their own."""

@@ -138,6 +138,16 @@ _add(
     revision="that of seqtag",
 )
 _add(
+    "commands",
+    "Generated commands",
+    "slots and the intent of the whole",
+    "made up",
+    licence="Apache-2.0, as seqtag",
+    citation="none needed",
+    source="seqtag.datasets.make_commands",
+    revision="that of seqtag",
+)
+_add(
     "signals",
     "Generated measurements",
     "tagging and classification of numbers",

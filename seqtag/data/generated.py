@@ -62,6 +62,66 @@ def _tagged_sentence(draw: random.Random, names: list[str], fillers: list[str]) 
     return Sequence(tokens, labels, kinds[0] if kinds else "none")
 
 
+_COMMANDS = {
+    "play": ("play {artist}", "{artist} to play", "play {artist} at {time}", "some {artist} songs at {time}"),
+    "weather": ("forecast for {place}", "weather in {place} at {time}", "{place} at {time} any rain"),
+    "call": ("call {person}", "ring {person} at {time}", "{person} on the phone"),
+    "meet": ("meet {person} in {place}", "{person} at {time} in {place} please meet", "a meeting at {time}"),
+    "alarm": ("alarm at {time}", "wake me at {time}", "at {time} an alarm"),
+}
+_HOURS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_MINUTES = ("ten", "twenty", "thirty", "forty", "fifty")
+
+
+def make_commands(*, sequences: int = 400, vocabulary: int = 200, random_state: int = 0) -> dict[str, Corpus]:
+    """Make commands with slots and an intent, for quick tests of both at once.
+
+    The words that stand for an ``artist``, a ``place`` and a ``person`` are the same: which slot they fill follows from
+    the command as a whole, which some sentences tell at their end. A ``time`` is an hour, with or without minutes.
+
+    Parameters
+    ----------
+    sequences : int
+        Size of ``train``; ``dev`` and ``test`` have a quarter of it each, at least one.
+    vocabulary : int
+        Number of words that fill slots, at least 1.
+    random_state : int
+        Draws the commands. The same one always gives the same corpora.
+
+    Returns
+    -------
+    dict of str to Corpus
+        ``train``, ``dev`` and ``test``, with ``labels`` in the scheme iob2 and the intent as ``label``.
+    """
+    check_int("sequences", sequences, low=1)
+    check_int("vocabulary", vocabulary, low=1)
+    check_int("random_state", random_state, low=0)
+    names = [_word(i) for i in range(vocabulary)]
+    return {
+        split: Corpus(tuple(_command(draw, names) for _ in range(size)), f"commands {split}")
+        for split, size, draw in draws("commands", sequences, random_state)
+    }
+
+
+def _command(draw: random.Random, names: list[str]) -> Sequence:
+    intent = draw.choice(list(_COMMANDS))
+    pairs = [(word, "O") for word in draw.choice(("", "", "please", "can you", "i want")).split()]
+    for part in draw.choice(_COMMANDS[intent]).split():
+        if not part.startswith("{"):
+            pairs.append((part, "O"))
+            continue
+        slot = part.strip("{}")
+        pairs += [(word, f"{'I' if i else 'B'}-{slot}") for i, word in enumerate(_filler(draw, slot, names))]
+    tokens, labels = zip(*pairs, strict=True)
+    return Sequence(tokens, labels, intent)
+
+
+def _filler(draw: random.Random, slot: str, names: list[str]) -> list[str]:
+    if slot == "time":
+        return [draw.choice(_HOURS), *([draw.choice(_MINUTES)] if draw.random() < 0.5 else [])]
+    return [draw.choice(names) for _ in range(draw.randint(1, 2))]
+
+
 def _word(number: int) -> str:
     """Return the pronounceable word of a number: "baba", "caba", "daba"."""
     syllables = [consonant + vowel for vowel in "aeiou" for consonant in "bcdfgklmnprstvz"]

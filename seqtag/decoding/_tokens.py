@@ -39,7 +39,7 @@ def argmax(emissions: ArrayLike, lengths: ArrayLike) -> np.ndarray:
     return np.where(valid_places(lengths, emissions.shape[1]), emissions.argmax(axis=2), 0).astype(np.int32)
 
 
-def restrict(emissions: ArrayLike, known: Sequence[np.ndarray]) -> np.ndarray:
+def restrict(emissions: ArrayLike, known: Sequence[np.ndarray], n_labels: int | None = None) -> np.ndarray:
     """Forbid all labels but the known ones: every decoder then gives what holds given them.
 
     Parameters
@@ -47,6 +47,8 @@ def restrict(emissions: ArrayLike, known: Sequence[np.ndarray]) -> np.ndarray:
     emissions : array, shape (B, T, K)
     known : sequence of B ndarrays of int, shape (length,)
         Label numbers; `FREE` where the label is not known.
+    n_labels : int, optional
+        How many of the columns are labels, by default all; those behind them stay as they are.
 
     Returns
     -------
@@ -57,7 +59,7 @@ def restrict(emissions: ArrayLike, known: Sequence[np.ndarray]) -> np.ndarray:
     for scores, ids in zip(out, known, strict=True):
         places = np.flatnonzero(ids != FREE)
         kept = scores[places, ids[places]]
-        scores[places] = -np.inf
+        scores[places, :n_labels] = -np.inf
         scores[places, ids[places]] = kept
     return out
 

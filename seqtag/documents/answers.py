@@ -27,7 +27,7 @@ class Answer:
     span_chances : list of float, optional
         The probability of each span.
     classes : dict of str to float
-        The probability of every class.
+        The probability of every class; of every intent beside labels, if probabilities were asked for.
     confidence : float, optional
         How probable it is that all of the answer is right, if it was asked for.
     """
@@ -84,7 +84,7 @@ def answers_of(
         whole = scored.probability if confidence else None
         if probabilities:
             chances = [span.probability for span in scored.spans]
-            yield Answer(scored.sequence, scored.probabilities.tolist(), chances, confidence=whole)
+            yield Answer(scored.sequence, scored.probabilities.tolist(), chances, dict(scored.intents), whole)
         else:
             yield Answer(scored.sequence, confidence=whole)
 

@@ -42,22 +42,27 @@ def columns_of(predictor: Predictor, probabilities: bool) -> tuple[Column, ...]:
         The model. A tagger's rows are tokens: ``file, sequence, position, token, label, probability``; sequences of a
         file, and tokens of a sequence, are counted from 1. A classifier's rows are sequences: ``file, sequence, text,
         label, probability``, and of every class its probability, ``p_`` before its name. Where it gives several labels
-        at once there is no one probability. Frames of numbers have no ``token``, and ``length`` in place of ``text``.
+        at once there is no one probability. A joint tagger's rows are tokens, too, each with the ``intent`` of its
+        sequence and ``intent_probability``. Frames of numbers have no ``token``, and ``length`` in place of ``text``.
     probabilities : bool
         Whether there are probabilities.
     """
     numeric = reads_numbers(predictor)
     place = (Column("file"), Column("sequence", "integer"))
-    if predictor.task == "tagging":
+    if predictor.task != "classification":
         token = () if numeric else (Column("token"),)
         chance = (Column("probability", "chance"),) if probabilities else ()
-        return (*place, Column("position", "integer"), *token, Column("label"), *chance)
+        label = (Column("position", "integer"), *token, Column("label"), *chance)
+        if not predictor.intents:
+            return (*place, *label)
+        sure = (Column("intent_probability", "chance"),) if probabilities else ()
+        return (*place, *label, Column("intent"), *sure)
     several = getattr(predictor.decoder, "multi_label", False)
     content = Column("length", "integer") if numeric else Column("text")
-    label = Column("label", "strings" if several else "string")
+    kind = Column("label", "strings" if several else "string")
     one = (Column("probability", "chance"),) if probabilities and not several else ()
     each = tuple(Column(f"p_{name}", "chance", str(name)) for name in predictor.labels) if probabilities else ()
-    return (*place, content, label, *one, *each)
+    return (*place, content, kind, *one, *each)
 
 
 def rows_of(columns: Iterable[Column], answered: Iterable[tuple[Place, Answer]]) -> Iterator[Row]:
@@ -93,6 +98,10 @@ def _token_rows(names: list[str], place: Place, answer: Answer) -> Iterator[Row]
     cells.append(sequence.labels or ())
     if answer.chances is not None and "probability" in names:
         cells.append(answer.chances)
+    if "intent" in names:
+        cells.append((sequence.label,) * size)
+    if "intent_probability" in names:
+        cells.append((answer.classes[str(sequence.label)],) * size)
     return zip(*cells, strict=True)
 
 

@@ -115,7 +115,7 @@ class Format:
 
     writer: Callable[[Predictor, Wanted], Writer]
     suffixes: tuple[str, ...]
-    tasks: tuple[str, ...] = ("tagging", "classification")
+    tasks: tuple[str, ...] = ("tagging", "classification", "joint")
     certain: bool | None = None
     only_file: bool = False
 
@@ -187,11 +187,14 @@ def _text(predictor: Predictor, wanted: Wanted) -> Writer:
     color = wanted.color
     if predictor.task == "classification":
         return _each(lambda _, one: render.class_to_text(one.sequence, one.classes, color=color), wanted)
-    if SCHEMES[predictor.scheme].has_spans:
-        return _each(
-            lambda _, one: _sure(one) + render.to_text(one.sequence, predictor.spans(one.sequence), color=color), wanted
-        )
-    return _each(lambda _, one: _sure(one) + render.to_text(one.sequence, color=color), wanted)
+    has_spans = SCHEMES[predictor.scheme].has_spans
+
+    def write(place: Place, one: Answer) -> str:
+        spans = predictor.spans(one.sequence) if has_spans else None
+        intent = render.intent_to_text(one.sequence, color=color) if predictor.intents else ""
+        return _sure(one) + intent + render.to_text(one.sequence, spans, color=color)
+
+    return _each(write, wanted)
 
 
 def _sure(one: Answer) -> str:
@@ -208,14 +211,19 @@ def _jsonl(predictor: Predictor, wanted: Wanted) -> Writer:
             return render.class_to_json(one.sequence, one.classes, about=about)
         spans = predictor.spans(one.sequence)
         return render.to_json(
-            one.sequence, spans, probabilities=one.chances, span_probabilities=one.span_chances, about=about
+            one.sequence,
+            spans,
+            probabilities=one.chances,
+            span_probabilities=one.span_chances,
+            intents=one.classes if predictor.intents else None,
+            about=about,
         )
 
     return _each(write, wanted)
 
 
 def _conll(predictor: Predictor, wanted: Wanted) -> Writer:
-    return _each(lambda _, one: render.to_columns(one.sequence), wanted)
+    return _each(lambda _, one: render.to_columns(one.sequence, intent=bool(predictor.intents)), wanted)
 
 
 def _csv(predictor: Predictor, wanted: Wanted) -> Writer:
@@ -252,6 +260,6 @@ FORMATS: Registry[Format] = Registry("format")
 """The formats that answers are written in."""
 FORMATS.add("text", Format(_text, (".txt",)))
 FORMATS.add("jsonl", Format(_jsonl, (".jsonl", ".ndjson"), certain=False))
-FORMATS.add("conll", Format(_conll, (".conll", ".iob", ".bio", ".iob2", ".bioes"), ("tagging",)))
+FORMATS.add("conll", Format(_conll, (".conll", ".iob", ".bio", ".iob2", ".bioes"), ("tagging", "joint")))
 FORMATS.add("csv", Format(_csv, (".csv",), certain=True))
 FORMATS.add("parquet", Format(_parquet, (".parquet",), certain=True, only_file=True))

@@ -183,7 +183,8 @@ def evaluate(
     bundle = Bundle.read(path)
     name, corpus, train = _labelled(bundle, path, split, data, format, options or {})
     with Predictor.from_bundle(bundle) as predictor:
-        warn_of_unknown(corpus, name, "the model does not know", set(map(str, predictor.labels)), predictor.task)
+        known = {*map(str, predictor.labels), *predictor.intents}
+        warn_of_unknown(corpus, name, "the model does not know", known, predictor.task)
         return evaluate_corpus(predictor, corpus, train, name=name, mode=mode)
 
 

@@ -131,7 +131,7 @@ def summary(corpora: Mapping[str, Corpus], task: str) -> str:
     numeric = is_numeric(corpora["train"])
     rows = [[split, *_counts(corpus, task), corpus.name] for split, corpus in corpora.items()]
     units = ["frames", "features"] if numeric else ["tokens", "words"]
-    return render.table(rows, ["", "sequences", *units, RULES[task].labels, "from"])
+    return render.table(rows, ["", "sequences", *units, *RULES[task].tables, "from"])
 
 
 def warn_of_unseen(corpora: Mapping[str, Corpus], task: str) -> None:
@@ -164,7 +164,7 @@ def warn_of_unknown(corpus: Corpus, name: str, who: str, known: Collection[str],
     if unseen:
         listed = ", ".join(f"{label} ({count:,})" for label, count in unseen.most_common(SHOWN))
         more = f" and {len(unseen) - SHOWN} more" if len(unseen) > SHOWN else ""
-        what = RULES[task].labels
+        what = " or ".join(RULES[task].tables)
         logger.warning("%s has %s that %s, they cannot be predicted: %s%s", name, what, who, listed, more)
 
 
@@ -224,12 +224,13 @@ def _counts(corpus: Corpus | CorpusStream, task: str) -> list[Any]:
     """Return how many sequences, tokens, distinct tokens (or frames, features) and labels a corpus has."""
     about = corpus.describe()
     distinct = about["features"] or about["distinct_tokens"]
-    return [about["sequences"], about["tokens"], distinct, len(about[RULES[task].labels])]
+    return [about["sequences"], about["tokens"], distinct, *(len(about[key]) for key in RULES[task].tables.values())]
 
 
 def _label_counts(corpus: Corpus | CorpusStream, task: str) -> Counter[str]:
     if isinstance(corpus, CorpusStream):  # which remembers what it counted
-        return Counter(corpus.describe()[RULES[task].labels])
+        about = corpus.describe()
+        return Counter({label: n for key in RULES[task].tables.values() for label, n in about[key].items()})
     labels_of = RULES[task].labels_of
     return Counter(label for sequence in corpus for label in labels_of(sequence) or ())
 

@@ -22,7 +22,7 @@ class Evaluation:
     ----------
     name : str
         The corpus: a split, or a file.
-    report : Report or ClassReport
+    report : Report, ClassReport or JointReport
         The model's scores.
     baseline : Baseline, optional
         Those of the training data's frequencies; None where the training data could not be read.

@@ -5,7 +5,7 @@ A task that is new to experiments is one more entry in `RULES`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
@@ -21,7 +21,7 @@ from seqtag.metrics.baselines import most_frequent
 from seqtag.predictor import Predictor
 from seqtag.registry import Registry
 
-Report: TypeAlias = metrics.Report | metrics.ClassReport
+Report: TypeAlias = metrics.Report | metrics.ClassReport | metrics.JointReport
 
 
 class Scores(NamedTuple):
@@ -29,7 +29,7 @@ class Scores(NamedTuple):
 
     Parameters
     ----------
-    report : Report or ClassReport
+    report : Report, ClassReport or JointReport
         The scores.
     reliability : Reliability, optional
         How far its probabilities can be believed: those of predicted spans, where labels write spans, of labels or
@@ -48,7 +48,7 @@ class Baseline(NamedTuple):
 
     Parameters
     ----------
-    report : Report or ClassReport
+    report : Report, ClassReport or JointReport
         The scores.
     about : str
         What is answered, in a few words.
@@ -61,8 +61,8 @@ class Baseline(NamedTuple):
 class Rules(Protocol):
     """What an experiment must know of a task."""
 
-    labels: str
-    """What the labels are called in a table."""
+    tables: Mapping[str, str]
+    """What the labels are called, and under which key `Corpus.describe` counts them."""
 
     def labels_of(self, sequence: Sequence) -> tuple[str, ...] | None:
         """Return the labels that a sequence has for this task; None if it has none, and is no data for it."""
@@ -82,7 +82,7 @@ class Rules(Protocol):
 class TaggingRules:
     """One label a token or frame; the most frequent label of each word has to be beaten."""
 
-    labels = "labels"
+    tables: Mapping[str, str] = {"labels": "labels"}
 
     def labels_of(self, sequence: Sequence) -> tuple[str, ...] | None:
         """Return the label of each token or frame."""
@@ -123,7 +123,7 @@ class TaggingRules:
 class ClassificationRules:
     """One label, or several, for a whole sequence; the most frequent one has to be beaten."""
 
-    labels = "classes"
+    tables: Mapping[str, str] = {"classes": "classes"}
 
     def labels_of(self, sequence: Sequence) -> tuple[str, ...] | None:
         """Return the labels of the whole."""
@@ -163,10 +163,62 @@ class ClassificationRules:
         return Baseline(metrics.class_report(_gold(predictor, corpus), guesses), about)
 
 
+class JointRules:
+    """A label a token and an intent for the whole; what is most frequent of each has to be beaten."""
+
+    tables: Mapping[str, str] = {"labels": "labels", "intents": "classes"}
+
+    def labels_of(self, sequence: Sequence) -> tuple[str, ...] | None:
+        """Return the label of each token, and the intent behind them."""
+        if sequence.labels is None or not isinstance(sequence.label, str):
+            return None
+        return (*sequence.labels, sequence.label)
+
+    def lacks(self, sequence: Sequence) -> str:
+        """Word what is missing, or that there are several intents."""
+        if isinstance(sequence.label, tuple):
+            return (
+                f"every sequence must have one intent; {called(sequence)} has {sequence.label!r}. Write several as "
+                f"one: {'#'.join(sequence.label)!r}."
+            )
+        lacking = "labels of its tokens" if sequence.labels is None else "intent, a label for the whole"
+        other = "classification" if sequence.labels is None else "tagging"
+        return (
+            f"every sequence must have labels and an intent; {called(sequence)} has no {lacking}. Data that lack them "
+            f"are for task: {other}."
+        )
+
+    def scores(self, predictor: Predictor, corpus: Corpus, mode: metrics.Mode) -> Scores:
+        """Count spans, tokens and intents; where there are spans, compare their probabilities with what is right."""
+        found = list(predictor.stream_scored(corpus))
+        answers = [(list(one.sequence.labels or ()), str(one.sequence.label)) for one in found]
+        report = metrics.joint_report(_pairs(corpus), answers, predictor.scheme, mode)
+        if not SCHEMES[predictor.scheme].has_spans:
+            return Scores(report)
+        spans = metrics.span_confidence(corpus.labels, [one.spans for one in found], predictor.scheme)
+        return Scores(report, spans.reliability(), spans)
+
+    def baseline(
+        self, predictor: Predictor, train: Corpus | CorpusStream, corpus: Corpus, mode: metrics.Mode
+    ) -> Baseline:
+        """Give each word the label, and every sequence the intent, that it has most often in training."""
+        labels = (sequence.labels or () for sequence in train)
+        guesses = metrics.most_frequent_label_baseline(_words(train), labels, _words(corpus))
+        intent = most_frequent(train.describe()["classes"])
+        about = "each word has the label that it has most often in train, every sequence the most frequent intent"
+        pairs = [(list(row), intent) for row in guesses]
+        return Baseline(metrics.joint_report(_pairs(corpus), pairs, predictor.scheme, mode), about)
+
+
 RULES: Registry[Rules] = Registry("task")
 """The rules by task."""
 RULES.add("tagging", TaggingRules())
 RULES.add("classification", ClassificationRules())
+RULES.add("joint", JointRules())
+
+
+def _pairs(corpus: Corpus) -> list[tuple[list[str], str]]:
+    return [(list(sequence.labels or ()), str(sequence.label)) for sequence in corpus]
 
 
 def _words(corpus: Iterable[Sequence]) -> Iterator[tuple[str, ...]]:

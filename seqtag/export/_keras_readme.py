@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from seqtag.data.features import Feature
-from seqtag.export._litert_readme import example, table
+from seqtag.export._litert_readme import TITLES, example, listed, table
 
 _PAGE = """# {title} for Keras
 
@@ -17,7 +17,7 @@ _PAGE = """# {title} for Keras
 
 {outputs}
 
-{n_labels} labels, in the order of the output's last axis: {labels}
+{labels}
 
 ```python
 import json
@@ -33,7 +33,8 @@ model = keras.models.load_model("model.keras")
 with open("vocabulary.json", encoding="utf-8") as file:
     features = tuple(map(Feature.from_dict, json.load(file)))
 with open("signature.json", encoding="utf-8") as file:
-    labels = json.load(file)["labels"]
+    signature = json.load(file)
+labels = signature["labels"]
 
 sequences = [{example}]
 batch = EncodedCorpus(features, sequences).batch(np.arange(len(sequences)))
@@ -41,7 +42,7 @@ scores = model.predict_on_batch(batch.inputs)
 {decode}
 ```
 
-To train on, give it batches, each with the ids of the labels, 0 beyond a length:
+To train on, give it batches, each with the ids of the labels, 0 beyond a length{several}:
 
 ```python
 targets = {targets}
@@ -62,33 +63,35 @@ A model that was trained on is not read back by seqtag, which opens no `.keras` 
 
 def readme(signature: Mapping[str, Any], features: tuple[Feature, ...]) -> str:
     """Word what a folder holds and how one goes on, from its ``signature.json`` and the encoders."""
-    labels = [str(label) for label in signature["labels"]]
     return _PAGE.format(
-        title="A tagger" if signature["task"] == "tagging" else "A classifier",
+        title=TITLES[signature["task"]],
         inputs=table("input", signature["inputs"]),
         outputs=table("output", signature["outputs"]),
-        n_labels=len(labels),
-        labels=", ".join(labels[:40]) + (" …" if len(labels) > 40 else ""),
+        labels=listed(signature),
         example=example(features),
         decode=_decode(signature),
         targets=_targets(signature),
+        several=" (at each token `intent * len(labels) + label`)" if signature["task"] == "joint" else "",
     )
 
 
 def _decode(signature: Mapping[str, Any]) -> str:
-    if signature["task"] == "tagging":
+    if signature["task"] != "classification":
+        is_joint = signature["task"] == "joint"
+        head, emissions = ("model.head.slots", "scores[..., : len(labels)]") if is_joint else ("model.head", "scores")
+        path = f"path = {emissions}.argmax(axis=-1)\n"
         if signature["decoder"] == "crf":
-            return (
-                'path, _ = model.head.viterbi(scores, batch.inputs["lengths"])\n'
-                "print([labels[i] for i in keras.ops.convert_to_numpy(path)[0]])"
-            )
-        return "print([labels[i] for i in scores[0].argmax(axis=-1)])"
+            path = f'path, _ = {head}.viterbi({emissions}, batch.inputs["lengths"])\n'
+            path += "path = keras.ops.convert_to_numpy(path)\n"
+        tags = "[labels[i] for i in path[0]]"
+        intent = 'signature["intents"][scores[0, 0, len(labels) :].argmax()]'
+        return path + (f"print(({tags}, {intent}))" if is_joint else f"print({tags})")
     if signature["multi_label"]:
         return "print([label for label, score in zip(labels, scores[0]) if score > 0])"
     return "print(labels[scores[0].argmax()])"
 
 
 def _targets(signature: Mapping[str, Any]) -> str:
-    if signature["task"] == "tagging":
+    if signature["task"] != "classification":
         return 'np.zeros((1, batch.inputs["lengths"].max()), "int32")'
     return 'np.zeros((1, len(labels)), "float32")' if signature["multi_label"] else 'np.zeros(1, "int32")'

@@ -36,8 +36,8 @@ def run_network(config: Mapping[str, Any], weights: Weights, inputs: Mapping[str
 
     Returns
     -------
-    tensor, shape (B, T, K) or (B, K)
-        Emissions of a tagger, logits of a classifier.
+    tensor, shape (B, T, K) or (B, K), or a pair
+        Emissions of a tagger, logits of a classifier; both of a joint tagger.
 
     Raises
     ------
@@ -142,6 +142,12 @@ def logits(config: Mapping[str, Any], weights: Weights, states: Any, lengths: An
     """Pool the states and score each class: (B, K)."""
     ends = Stack(**config["stack"]).ends
     return _scores(weights, "logits", POOLED[config["pooling"]](ends, weights, states, lengths))
+
+
+@OUTPUTS.register("joint")
+def both(config: Mapping[str, Any], weights: Weights, states: Any, lengths: Any) -> Any:
+    """Score each label at each place, (B, T, K), and each intent, (B, C)."""
+    return emissions(config, weights, states, lengths), logits(config, weights, states, lengths)
 
 
 POOLED: Registry[Any] = Registry("pooling")

@@ -22,10 +22,16 @@ def viterbi(scores, transitions, start, end):
     return path[::-1]
 
 
-scores = {name: np.array(rows) for name, rows in signature["decoder"].items()}
+scores = {name: np.array(signature["decoder"][name]) for name in ("transitions", "start", "end")}
 path = viterbi(found["emissions"][0, : inputs["lengths"][0]], **scores)
-print([signature["labels"][i] for i in path])
 '''
+
+_SHOW_TAGS = """print([signature["labels"][i] for i in path])
+"""
+
+_SHOW_BOTH = """intent = signature["intents"][int(found["intent_probabilities"][0].argmax())]
+print(([signature["labels"][i] for i in path], intent))
+"""
 
 _CLASS = """print(signature["labels"][int(found["probabilities"][0].argmax())])
 """
@@ -45,7 +51,7 @@ Flex), and keeps nothing from one call to the next. `signature.json` says the sa
 A shorter sequence is padded with 0 at the right, and `lengths` says how long it is; what stands beyond does not matter.
 A longer one must be cut.
 {text}
-{n_labels} labels, in the order of the output's last axis: {labels}
+{labels}
 
 In Python (`pip install ai-edge-litert`; on a phone the calls are the same), with ids made by seqtag:
 
@@ -66,6 +72,8 @@ found = network(**inputs)
 ```
 """
 
+TITLES = {"tagging": "A tagger", "classification": "A classifier", "joint": "A tagger with intents"}
+
 _TEXT = """
 Text is put into Unicode normalization form C and folded by the host, as `signature.json` says: each entry of `columns`
 folds the token, takes a part of it, and looks that up in a table, whose entry `i` is the number `first + i`; any other
@@ -76,21 +84,35 @@ is `unknown`.
 def readme(signature: Mapping[str, Any], features: tuple[Feature, ...]) -> str:
     """Word what a folder holds and how it is used, from its ``signature.json`` and the encoders."""
     reads = [entry["reads"] for entry in signature["inputs"] if "reads" in entry]
-    is_tagger, is_numeric = signature["task"] == "tagging", reads[0]["from"] == "frames"
-    labels = [str(label) for label in signature["labels"]]
+    is_numeric = reads[0]["from"] == "frames"
     return _PAGE.format(
-        title="A tagger" if is_tagger else "A classifier",
+        title=TITLES[signature["task"]],
         batch="a sequence" if signature["batch"] == 1 else f"{signature['batch']} sequences",
         length=signature["length"],
         unit="frames" if is_numeric else "tokens",
         inputs=table("input", signature["inputs"]),
         outputs=table("output", signature["outputs"]),
         text="" if is_numeric else _TEXT,
-        n_labels=len(labels),
-        labels=", ".join(labels[:40]) + (" …" if len(labels) > 40 else ""),
+        labels=listed(signature),
         example=example(features, signature["length"]),
-        decode=(_TAGS if is_tagger else _CLASSES if signature["multi_label"] else _CLASS).rstrip(),
+        decode=_decode(signature).rstrip(),
     )
+
+
+def _decode(signature: Mapping[str, Any]) -> str:
+    if signature["task"] == "classification":
+        return _CLASSES if signature["multi_label"] else _CLASS
+    return _TAGS + (_SHOW_BOTH if signature["task"] == "joint" else _SHOW_TAGS)
+
+
+def listed(signature: Mapping[str, Any]) -> str:
+    """Write the labels, and the intents if there are any, in lines of text."""
+    found = []
+    for name in ("labels", "intents"):
+        if name in signature:
+            shown = ", ".join(map(str, signature[name][:40])) + (" …" if len(signature[name]) > 40 else "")
+            found.append(f"{len(signature[name])} {name}, in the order of the output's last axis: {shown}")
+    return "\n\n".join(found)
 
 
 def example(features: Iterable[Feature], length: int = 3) -> str:

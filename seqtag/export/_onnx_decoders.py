@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from seqtag.decoders import ClassDecoder, TagDecoder
+from seqtag.decoders import ClassDecoder, JointDecoder, TagDecoder
 
 if TYPE_CHECKING:
     from seqtag.export.onnx import GraphBuilder
@@ -43,20 +43,36 @@ def decode_tags(graph: GraphBuilder, decoder: TagDecoder, probabilities: bool) -
         graph.output("probabilities", "Squeeze", [chosen, graph.ints(2)])
 
 
-def decode_classes(graph: GraphBuilder, decoder: ClassDecoder, logits: str) -> None:
+def decode_both(graph: GraphBuilder, decoder: JointDecoder, scores: str, probabilities: bool) -> None:
+    """Part scores (B, T, K + C), and add what `decode_tags` does, with ``intent`` and what it is chosen from."""
+    k = graph.ints(len(decoder.labels))
+    graph.output("emissions", "Slice", [scores, graph.ints(0), k, graph.ints(2)])
+    first = graph.add("Gather", [scores, graph.scalar(0)], axis=1)
+    logits = graph.add("Slice", [first, k, graph.ints(2**31), graph.ints(1)])
+    decode_tags(graph, decoder.slots, probabilities)
+    decode_classes(graph, decoder.intents, logits, ("intent_logits", "intent_probabilities", "intent"))
+
+
+def decode_classes(
+    graph: GraphBuilder,
+    decoder: ClassDecoder,
+    logits: str,
+    names: tuple[str, str, str] = ("logits", "probabilities", "class"),
+) -> None:
     """Add ``logits``, ``probabilities`` and ``class`` or ``classes``; a sequence without tokens has the prior's."""
+    own, chances, best_class = names
     empty = graph.add("Equal", ["lengths", graph.constant(0, np.int32)])
     empty = graph.add("Unsqueeze", [empty, graph.ints(1)])
-    graph.output("logits", "Where", [empty, graph.constant(decoder.nothing()), logits])
-    scaled = graph.add("Div", ["logits", graph.constant(decoder.temperature)])
+    graph.output(own, "Where", [empty, graph.constant(decoder.nothing()), logits])
+    scaled = graph.add("Div", [own, graph.constant(decoder.temperature)])
     if decoder.multi_label:
-        graph.output("probabilities", "Sigmoid", [scaled])
+        graph.output(chances, "Sigmoid", [scaled])
         least = np.log(decoder.threshold / (1 - decoder.threshold)) * decoder.temperature
-        graph.output("classes", "Greater", ["logits", graph.constant(least)])
+        graph.output("classes", "Greater", [own, graph.constant(least)])
     else:
-        graph.output("probabilities", "Softmax", [scaled], axis=1)
-        best = graph.add("ArgMax", ["logits"], axis=1, keepdims=0)
-        graph.output("class", "Cast", [best], to=INT32)
+        graph.output(chances, "Softmax", [scaled], axis=1)
+        best = graph.add("ArgMax", [own], axis=1, keepdims=0)
+        graph.output(best_class, "Cast", [best], to=INT32)
 
 
 def _inside(graph: GraphBuilder) -> str:

@@ -82,10 +82,13 @@ class Model:
         return dict(zip(names, self.session.run(names, inputs), strict=True))
 
     def predict(self, sequences: list[Any]) -> list[Any]:
-        """Return the labels of each sequence's tokens; or its class, or its classes."""
+        """Return the labels of each sequence's tokens, in a pair with its intent if it has one; or its classes."""
         outputs, labels = self.run(sequences), self.signature["labels"]
         if "tags" in outputs:
-            return [[labels[tag] for tag in row if tag >= 0] for row in outputs["tags"]]
+            tags = [[labels[tag] for tag in row if tag >= 0] for row in outputs["tags"]]
+            if "intent" not in outputs:
+                return tags
+            return [(row, self.signature["intents"][i]) for row, i in zip(tags, outputs["intent"], strict=True)]
         if "class" in outputs:
             return [labels[best] for best in outputs["class"]]
         return [tuple(labels[i] for i in np.flatnonzero(row)) for row in outputs["classes"]]

@@ -9,7 +9,7 @@ from typing import Any
 
 from seqtag.data.features import Feature
 from seqtag.data.lookup import FIRST, JOINER, PADDING, UNKNOWN, Lookup, Spelling
-from seqtag.decoders import ClassDecoder, TagDecoder
+from seqtag.decoders import ClassDecoder, JointDecoder, TagDecoder
 
 FOLD_WORDS = {
     "nfc": "Unicode normalization form C",
@@ -36,13 +36,19 @@ MEANINGS = {
     "logits": "score of each class; of an empty sequence how often the class was seen in training",
     "probabilities": "probability of each class",
     "class": "number of the most probable class",
+    "intent_logits": "score of each intent; of an empty sequence how often the intent was seen in training",
+    "intent_probabilities": "probability of each intent",
+    "intent": "number of the most probable intent",
     "classes": "which classes are more probable than not",
     "state_out": "the state after the last token, to be given as state (where initial states are an input: as initial)",
 }
 
 
 def signature(
-    manifest: Mapping[str, Any], features: tuple[Feature, ...], decoder: TagDecoder | ClassDecoder, model: Any
+    manifest: Mapping[str, Any],
+    features: tuple[Feature, ...],
+    decoder: TagDecoder | ClassDecoder | JointDecoder,
+    model: Any,
 ) -> dict[str, Any]:
     """Describe a graph in JSON's types.
 
@@ -52,7 +58,7 @@ def signature(
         The bundle's.
     features : tuple of Feature
         The encoders.
-    decoder : TagDecoder or ClassDecoder
+    decoder : TagDecoder, ClassDecoder or JointDecoder
         The labels.
     model : onnx.ModelProto
         The graph itself, which is asked for shapes and types.
@@ -65,7 +71,7 @@ def signature(
         if value.name in by_name:
             entry |= reading(by_name[value.name], entry["dtype"] == "string")
         inputs.append(entry | ({"optional": True} if value.name in optional else {}))
-    is_tagger = isinstance(decoder, TagDecoder)
+    is_tagger = not isinstance(decoder, ClassDecoder)
     outputs = [_described(value, " of tags" if is_tagger else "") for value in model.graph.output]
     return {
         "model": "model.onnx",
@@ -74,6 +80,7 @@ def signature(
         "task": manifest["task"],
         "scheme": decoder.scheme,
         "labels": list(decoder.labels),
+        **({"intents": list(decoder.intents.labels)} if isinstance(decoder, JointDecoder) else {}),
         "tokenizer": manifest["tokenizer"],
         "inputs": inputs,
         "outputs": outputs,
@@ -151,13 +158,14 @@ def read_me(described: Mapping[str, Any]) -> str:
     strings = any(entry["dtype"] == "string" for entry in described["inputs"])
     texts = strings or any("columns" in entry or "characters" in entry for entry in described["inputs"])
     opset = ", ".join(f"{name} {version}" for name, version in described["opset"].items())
-    labels = ", ".join(map(str, described["labels"][:40])) + (" …" if len(described["labels"]) > 40 else "")
+    listed = "\n\n".join(_listed(name, described[name]) for name in ("labels", "intents") if name in described)
     how = "Text is put into Unicode normalization form C and folded by the host, as `signature.json` says. "
     if strings:
         how += "The graph looks the pieces up."
     else:
         how += "Each piece is looked up in a table there: entry `i` is the number `first + i`, any other is `unknown`."
-    return f"""# {described["task"].capitalize()} with ONNX
+    what = "Labels and intents" if described["task"] == "joint" else described["task"].capitalize()
+    return f"""# {what} with ONNX
 
 `model.onnx` (opset {opset}; IR version {described["ir_version"]}) needs nothing but an ONNX host. It holds the network
 and the decoder: its outputs are answers. `signature.json` says the same as this page, for programs.
@@ -166,7 +174,7 @@ and the decoder: its outputs are answers. `signature.json` says the same as this
 {chr(10) + how + chr(10) if texts else ""}
 {_table("Output", described["outputs"])}
 
-{len(described["labels"])} labels, in order: {labels}
+{listed}
 
 `host.py` is a host in NumPy and ONNX Runtime (`pip install numpy onnxruntime`), to be used or to be ported:
 
@@ -180,6 +188,11 @@ print(model.predict([sequence]))
 print({{name: output.shape for name, output in model.run([sequence]).items()}})
 ```
 """
+
+
+def _listed(name: str, labels: list[Any]) -> str:
+    shown = ", ".join(map(str, labels[:40])) + (" …" if len(labels) > 40 else "")
+    return f"{len(labels)} {name}, in order: {shown}"
 
 
 def _example(described: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from seqtag.data import schemes
-from seqtag.decoders import ClassDecoder, TagDecoder
+from seqtag.decoders import ClassDecoder, JointDecoder, TagDecoder
 
 _FLOOR = 1e-300  # of what is summed before its logarithm; a path below it has no share in any probability
 
@@ -299,8 +299,32 @@ def _class_names(decoder: ClassDecoder) -> np.ndarray:
     return np.array([str(label).encode() for label in decoder.labels], object)
 
 
+def joint_answers(decoder: JointDecoder) -> Callable[[Any, Any], Answers]:
+    """Return what makes answers of a joint tagger's scores.
+
+    Returns
+    -------
+    callable
+        Takes scores (B, T, K + C), T at least 1, and lengths (B,), and returns what `tag_answers` makes with ``intent``
+        (B,), ``intent_probability`` (B,) and ``intent_probabilities`` (B, C).
+    """
+    of_slots, of_intents, k = tag_answers(decoder.slots), class_answers(decoder.intents), len(decoder.labels)
+
+    def answer(scores: Any, lengths: Any) -> Answers:
+        found = of_intents(scores[:, 0, k:], lengths)
+        intents = {
+            "intent": found["class"],
+            "intent_probability": found["probability"],
+            "intent_probabilities": found["probabilities"],
+        }
+        return of_slots(scores[..., :k], lengths) | intents
+
+    return answer
+
+
 ANSWERS: Mapping[type, Callable[[Any], Callable[[Any, Any], Answers]]] = {
     TagDecoder: tag_answers,
     ClassDecoder: class_answers,
+    JointDecoder: joint_answers,
 }
 """What makes the answers of each decoder."""

@@ -72,7 +72,7 @@ def _described(bundle: Bundle, model: Any) -> dict[str, Any]:
         **decoder.facts(),
         "tokenizer": manifest["tokenizer"],
         "inputs": [_input(name, model.input[name], kinds.get(name)) for name in names],
-        "outputs": [_output(model.output)],
+        "outputs": [_output(model.output, manifest["task"])],
         "decoder": manifest["network"].get("decoder"),
         "seqtag": manifest["seqtag"],
     }
@@ -90,14 +90,17 @@ def _input(name: str, tensor: Any, spec: Mapping[str, Any] | None) -> dict[str, 
     return {"name": name, "dtype": str(tensor.dtype), "shape": shape, "meaning": f"{what} of {of}"}
 
 
-def _output(tensor: Any) -> dict[str, Any]:
-    is_tagger = tensor.ndim == 3
-    return {
-        "name": "emissions" if is_tagger else "logits",
-        "dtype": str(tensor.dtype),
-        "shape": ["batch", "time", int(tensor.shape[-1])] if is_tagger else ["batch", int(tensor.shape[-1])],
-        "meaning": "score of each label at each token" if is_tagger else "score of each class",
-    }
+def _output(tensor: Any, task: str) -> dict[str, Any]:
+    name, meaning = OUTPUTS[task]
+    lead = ["batch", "time"][: tensor.ndim - 1]
+    return {"name": name, "dtype": str(tensor.dtype), "shape": [*lead, int(tensor.shape[-1])], "meaning": meaning}
+
+
+OUTPUTS = {
+    "tagging": ("emissions", "score of each label at each token"),
+    "classification": ("logits", "score of each class"),
+    "joint": ("scores", "score of each label at each token, then of each intent, the same at every token"),
+}
 
 
 MEANINGS = {

@@ -17,7 +17,7 @@ import numpy as np
 
 from seqtag.bundle import Bundle, dump_json
 from seqtag.data.features import Feature
-from seqtag.decoders import DECODERS, ClassDecoder, TagDecoder
+from seqtag.decoders import DECODERS, ClassDecoder, JointDecoder, TagDecoder
 from seqtag.errors import ConfigError, NotInstalledError
 from seqtag.export._litert_readme import readme
 from seqtag.export._onnx_signature import FOLD_WORDS, PART_WORDS, reading
@@ -74,7 +74,7 @@ def write_litert(
         **decoder.facts(),
         "tokenizer": bundle.manifest["tokenizer"],
         "inputs": _input_facts(inputs, length, batch),
-        "outputs": [_output_facts(decoder, length, batch)],
+        "outputs": _output_facts(decoder, length, batch),
         "decoder": {name: array.tolist() for name, array in decoder.arrays().items()},
         "folds": FOLD_WORDS,
         "parts": PART_WORDS,
@@ -94,10 +94,10 @@ def check_exportable(bundle: Bundle) -> None:
     """
     bundle.weights()
     network = bundle.manifest["network"]
-    if network["network"] not in ("tagger", "classifier"):
+    if network["network"] not in ("tagger", "classifier", "joint"):
         raise ConfigError(
-            f"export to 'litert' must be of a tagger or a classifier; this network is a {network['network']}. "
-            "Export it as 'onnx'."
+            f"export to 'litert' must be of a tagger, a classifier or both in one; this network is a "
+            f"{network['network']}. Export it as 'onnx'."
         )
     if network["stack"]["initial_state"] == "given":
         raise ConfigError(
@@ -123,17 +123,22 @@ def _input_facts(inputs: Mapping[str, Feature], length: int, batch: int) -> list
     return [*facts, {"name": LENGTHS, "dtype": "int32", "shape": [batch], "meaning": meaning}]
 
 
-def _output_facts(decoder: TagDecoder | ClassDecoder, length: int, batch: int) -> dict[str, Any]:
+def _output_facts(decoder: TagDecoder | ClassDecoder | JointDecoder, length: int, batch: int) -> list[dict[str, Any]]:
     k = len(decoder.labels)
+    meaning = "score of each label at each token; 0 beyond a length"
+    emissions = {"name": "emissions", "dtype": "float32", "shape": [batch, length, k], "meaning": meaning}
     if isinstance(decoder, TagDecoder):
-        meaning = "score of each label at each token; 0 beyond a length"
-        return {"name": "emissions", "dtype": "float32", "shape": [batch, length, k], "meaning": meaning}
-    return {"name": "probabilities", "dtype": "float32", "shape": [batch, k], "meaning": "probability of each class"}
+        return [emissions]
+    of_what, chances = {"dtype": "float32", "shape": [batch, k]}, "probability of each class"
+    if isinstance(decoder, JointDecoder):
+        of_what["shape"] = [batch, len(decoder.intents.labels)]
+        return [emissions, {"name": "intent_probabilities", **of_what, "meaning": "probability of each intent"}]
+    return [{"name": "probabilities", **of_what, "meaning": chances}]
 
 
 def _convert(
     bundle: Bundle,
-    decoder: TagDecoder | ClassDecoder,
+    decoder: TagDecoder | ClassDecoder | JointDecoder,
     inputs: Mapping[str, Feature],
     described: Mapping[str, Any],
 ) -> bytes:
@@ -153,10 +158,8 @@ def _convert(
     return bytes(converter.convert())
 
 
-def _function(bundle: Bundle, decoder: TagDecoder | ClassDecoder, inputs: Mapping[str, Feature]) -> Any:
+def _function(bundle: Bundle, decoder: TagDecoder | ClassDecoder | JointDecoder, inputs: Mapping[str, Feature]) -> Any:
     """Return what computes the output of tensors in the order of the inputs, lengths last."""
-    import tensorflow as tf
-
     from seqtag.export._litert_network import run_network, scaled
 
     network, arrays = bundle.manifest["network"], bundle.weights()
@@ -168,7 +171,16 @@ def _function(bundle: Bundle, decoder: TagDecoder | ClassDecoder, inputs: Mappin
         scores = run_network(network, arrays, given)
         if isinstance(decoder, TagDecoder):
             return {"emissions": scores}
-        scores = scores / np.float32(decoder.temperature)
-        return {"probabilities": tf.sigmoid(scores) if decoder.multi_label else tf.nn.softmax(scores)}
+        if isinstance(decoder, JointDecoder):
+            emissions, logits = scores
+            return {"emissions": emissions, "intent_probabilities": _chances(decoder.intents, logits)}
+        return {"probabilities": _chances(decoder, scores)}
 
     return compute
+
+
+def _chances(decoder: ClassDecoder, logits: Any) -> Any:
+    import tensorflow as tf
+
+    scaled = logits / np.float32(decoder.temperature)
+    return tf.sigmoid(scaled) if decoder.multi_label else tf.nn.softmax(scaled)

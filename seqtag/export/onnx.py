@@ -90,8 +90,8 @@ def network_graph(model: Any) -> bytes:
     bytes
         A checked model of opset 17. Inputs are the batch's arrays, int32 or, of vectors and given initial states,
         float32; the first output, float32, is ``emissions`` (B, T, K) of a tagger, ``logits`` (B, K) of a classifier,
-        ``log_probabilities`` (B, T, V) of what comes next of a language model, which gives its top layer's ``states``
-        (B, T, H), too.
+        ``scores`` (B, T, K + C) of a joint tagger, the logits of its C intents at every token, ``log_probabilities``
+        (B, T, V) of what comes next of a language model, which gives its top layer's ``states`` (B, T, H), too.
 
         A network that reads forward alone has a second output, ``state_out``, the state after each sequence's last
         token, (B, layers, 1, states of the cell, H), and an input ``state`` of that shape, from which it goes on. The
@@ -138,6 +138,17 @@ def _logits(graph: GraphBuilder, model: Any, config: Mapping[str, Any], states: 
     return _finish(graph, config, _dense(graph, model, pooled, "logits"), ["batch", config["n_classes"]])
 
 
+def _both(graph: GraphBuilder, model: Any, config: Mapping[str, Any], states: str) -> bytes:
+    """Put the logits beside the emissions, at every token, as `seqtag.nn.heads.JointHead` does."""
+    emissions = _dense(graph, model, states, "emissions")
+    pooled = POOLED[config["pooling"]](graph, model.get_layer("pooling"), states, "lengths")
+    logits = graph.add("Unsqueeze", [_dense(graph, model, pooled, "logits"), graph.ints(1)])
+    sizes = graph.add("Shape", [emissions], start=0, end=2)
+    shape = graph.add("Concat", [sizes, graph.ints(config["n_intents"])], axis=0)
+    graph.output("scores", "Concat", [emissions, graph.add("Expand", [logits, shape])], axis=2)
+    return _finish(graph, config, "scores", ["batch", "time", config["n_labels"] + config["n_intents"]])
+
+
 def _next_symbol(graph: GraphBuilder, model: Any, config: Mapping[str, Any], states: str) -> bytes:
     """Give log p(next symbol | symbols so far) at each place, and the states of the top layer."""
     graph.output("states", "Identity", [states])
@@ -159,6 +170,7 @@ def _next_symbol(graph: GraphBuilder, model: Any, config: Mapping[str, Any], sta
 
 
 OUTPUTS: Registry[Any] = Registry("network")
+OUTPUTS.add("joint", _both)
 OUTPUTS.add("tagger", _emissions)
 OUTPUTS.add("classifier", _logits)
 OUTPUTS.add("language_model", _next_symbol)

@@ -9,15 +9,18 @@ from typing import Annotated, Any, Literal
 
 from seqtag.bundle import Bundle, dump_json
 from seqtag.data.features import Feature
-from seqtag.decoders import DECODERS, ClassDecoder, TagDecoder
+from seqtag.decoders import DECODERS, ClassDecoder, JointDecoder, TagDecoder
 from seqtag.errors import ConfigError
-from seqtag.export._onnx_decoders import decode_classes, decode_tags
+from seqtag.export._onnx_decoders import decode_both, decode_classes, decode_tags
 from seqtag.export._onnx_inputs import LOOKUPS, input_type, input_width, numbered, prepared
 from seqtag.export._onnx_signature import read_me, signature
 from seqtag.export.onnx import GraphBuilder
 from seqtag.params import Param
 
 LOOKUPS_OPSET = 2  # the first whose dictionaries go from strings to numbers of any type
+
+FACTS = ("task", "labels", "intents", "scheme", "multi_label", "seqtag")
+"""What a graph says of itself, as far as its model has it."""
 
 Inputs = Annotated[Literal["ids", "strings"], Param("export")]
 Probabilities = Annotated[bool, Param("export")]
@@ -65,7 +68,7 @@ def exported(
         The model.
     features : tuple of Feature
         Its encoders.
-    decoder : TagDecoder or ClassDecoder
+    decoder : TagDecoder, ClassDecoder or JointDecoder
         Its decoder.
     strings, probabilities : bool
         As `write_onnx` takes them.
@@ -91,6 +94,9 @@ def exported(
     if isinstance(decoder, ClassDecoder):
         rows[scores] = f"network/{scores}"
         decode_classes(after, decoder, rows[scores])
+    elif isinstance(decoder, JointDecoder):
+        rows["emissions"] = "network/emissions"  # a name that the graph's own output has
+        decode_both(after, decoder, scores, probabilities)
     else:
         decode_tags(after, decoder, probabilities)
     nodes = [*before.nodes, *(_renamed(node, rows) for node in network.node), *after.nodes]
@@ -122,21 +128,35 @@ def _inputs(network: Any, features: tuple[Feature, ...], strings: bool) -> list[
     return [*places, *(entry for entry in network.input if entry.name not in own)]
 
 
-def _outputs(network: Any, decoder: TagDecoder | ClassDecoder, probabilities: bool) -> list[Any]:
+def _outputs(network: Any, decoder: TagDecoder | ClassDecoder | JointDecoder, probabilities: bool) -> list[Any]:
     import onnx
 
     info, types, k = onnx.helper.make_tensor_value_info, onnx.TensorProto, len(decoder.labels)
     outputs = [network.output[0]]
+    if isinstance(decoder, JointDecoder):
+        c = len(decoder.intents.labels)
+        emissions = info("emissions", types.FLOAT, ["batch", "time", k])
+        intents = [info(f"intent_{name}", types.FLOAT, ["batch", c]) for name in ("logits", "probabilities")]
+        tags = _tag_outputs(emissions, k, probabilities)
+        return [*tags, *intents, info("intent", types.INT32, ["batch"]), *network.output[1:]]
     if isinstance(decoder, TagDecoder):
-        outputs.append(info("tags", types.INT32, ["batch", "time"]))
-        if probabilities:
-            outputs.append(info("probabilities", types.FLOAT, ["batch", "time"]))
-            outputs.append(info("tag_probabilities", types.FLOAT, ["batch", "time", k]))
+        outputs = _tag_outputs(network.output[0], k, probabilities)
     else:
         outputs.append(info("probabilities", types.FLOAT, ["batch", k]))
         several = info("classes", types.BOOL, ["batch", k])
         outputs.append(several if decoder.multi_label else info("class", types.INT32, ["batch"]))
     return [*outputs, *network.output[1:]]
+
+
+def _tag_outputs(emissions: Any, k: int, probabilities: bool) -> list[Any]:
+    import onnx
+
+    info, types = onnx.helper.make_tensor_value_info, onnx.TensorProto
+    outputs = [emissions, info("tags", types.INT32, ["batch", "time"])]
+    if probabilities:
+        outputs.append(info("probabilities", types.FLOAT, ["batch", "time"]))
+        outputs.append(info("tag_probabilities", types.FLOAT, ["batch", "time", k]))
+    return outputs
 
 
 def _finished(body: Any, opsets: Sequence[Any], manifest: Mapping[str, Any]) -> Any:
@@ -147,7 +167,7 @@ def _finished(body: Any, opsets: Sequence[Any], manifest: Mapping[str, Any]) -> 
         opsets = [*opsets, onnx.helper.make_opsetid(LOOKUPS, LOOKUPS_OPSET)]
     model = onnx.helper.make_model(body, opset_imports=opsets, producer_name="seqtag")
     model.ir_version = 8  # the oldest that opset 17 admits, so that older runtimes read it
-    facts = {name: manifest[name] for name in ("task", "labels", "scheme", "multi_label", "seqtag") if name in manifest}
+    facts = {name: manifest[name] for name in FACTS if name in manifest}
     texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in facts.items()}
     onnx.helper.set_model_props(model, texts)
     standard = {entry.domain for entry in opsets} <= {"", LOOKUPS}  # of others, shapes are not known to onnx

@@ -44,6 +44,9 @@ OUTPUTS = {
     "span_score": "(spans,) p(the tags of these tokens together | sequence)",
     "span_text_start": "(spans,) where it starts in its text, in characters",
     "span_text_end": "(spans,) where it ends in its text",
+    "intent": "(batch,) the intent",
+    "intent_probability": "(batch,) p(this intent | sequence)",
+    "intent_probabilities": "(batch, intents) p(intent | sequence), in the order of 'intents'",
     "class": "(batch,) the class",
     "probability": "(batch,) p(class | sequence)",
     "classes": "(batch, most of a row) the classes whose probability is above a half; the empty string is padding",
@@ -163,7 +166,7 @@ class _Graph:
         import tensorflow as tf
 
         self._tokenizer = bundle.manifest["tokenizer"]
-        self._tagging = bundle.manifest["task"] == "tagging"
+        self._tagging = bundle.manifest["task"] != "classification"
         self._encode = GraphEncoder(features, inputs)
         compute, tables = network_function(bundle)
         # A function of its own, traced once, so that the signatures share one copy of the weights.
@@ -201,7 +204,7 @@ class _Graph:
         if name.startswith("span_"):
             return value
         value = value[: sizes[0]]
-        if not self._tagging:
+        if not self._tagging or name.startswith("intent"):
             return value
         beyond = [[0, 0], [0, tf.maximum(sizes[1] - tf.shape(value)[1], 0)], [0, 0]][: value.shape.rank]
         filler = "" if value.dtype == tf.string else tf.zeros((), value.dtype)
@@ -266,6 +269,7 @@ def _facts(
         "task": bundle.manifest["task"],
         "contract": CONTRACT,
         "labels": list(decoder.labels),
+        **({"intents": list(bundle.manifest["intents"])} if "intents" in bundle.manifest else {}),
         "scheme": decoder.scheme,
         "tokenizer": bundle.manifest["tokenizer"],
         "signatures": {
@@ -280,7 +284,8 @@ def _facts(
 
 def _readme(facts: Mapping[str, Any]) -> str:
     """Word the facts for people."""
-    lines = [f"# A seqtag model for {facts['task']}, as a TensorFlow SavedModel", "", facts["contract"], ""]
+    what = "labels and intents" if facts["task"] == "joint" else facts["task"]
+    lines = [f"# A seqtag model for {what}, as a TensorFlow SavedModel", "", facts["contract"], ""]
     for name, signature in facts["signatures"].items():
         lines += [f"## Signature `{name}`", "", "Inputs:", ""]
         lines += [
@@ -288,7 +293,10 @@ def _readme(facts: Mapping[str, Any]) -> str:
         ]
         lines += ["", "Outputs:", "", *(f"* `{key}` {says}" for key, says in signature["outputs"].items()), ""]
     labels = ", ".join(map(str, facts["labels"]))
-    return "\n".join([*lines, f"Labels, in the order of `probabilities`: {labels}", ""])
+    lines += [f"Labels, in the order of `probabilities`: {labels}", ""]
+    if "intents" in facts:
+        lines += [f"Intents, in the order of `intent_probabilities`: {', '.join(facts['intents'])}", ""]
+    return "\n".join(lines)
 
 
 def _drawn(shape: tuple[int | None, ...]) -> str:

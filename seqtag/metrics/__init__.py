@@ -16,16 +16,21 @@ from seqtag.metrics.calibration import Reliability, brier_score, fit_temperature
 from seqtag.metrics.classes import Classes, ClassReport, class_report, encode_classes
 from seqtag.metrics.confidence import SpanConfidence, ThresholdCurve, span_confidence
 from seqtag.metrics.counts import Counts, Row, SpanScores
+from seqtag.metrics.joint import JointReport, joint_report, sentence_accuracy
 from seqtag.metrics.scorers import (
     CLASS_METRICS,
+    JOINT_METRICS,
     METRICS,
     PROBABILITY_METRICS,
     ClassMetric,
     ClassScorer,
+    JointMetric,
+    JointScorer,
     Metric,
     ProbabilityMetric,
     Scorer,
     class_scorer,
+    joint_scorer,
     scorer,
 )
 from seqtag.metrics.tagging import (
@@ -42,6 +47,7 @@ from seqtag.metrics.tagging import (
 
 __all__ = [
     "CLASS_METRICS",
+    "JOINT_METRICS",
     "METRICS",
     "PROBABILITY_METRICS",
     "ClassMetric",
@@ -49,6 +55,9 @@ __all__ = [
     "ClassScorer",
     "Classes",
     "Counts",
+    "JointMetric",
+    "JointReport",
+    "JointScorer",
     "Labels",
     "Metric",
     "Mode",
@@ -65,6 +74,8 @@ __all__ = [
     "class_scorer",
     "encode_classes",
     "fit_temperature",
+    "joint_report",
+    "joint_scorer",
     "label_counts",
     "log_loss",
     "most_frequent_class_baseline",
@@ -73,6 +84,7 @@ __all__ = [
     "report",
     "score",
     "scorer",
+    "sentence_accuracy",
     "sequence_accuracy",
     "span_confidence",
     "span_counts",

@@ -1,4 +1,4 @@
-"""Scores by name, and the scorers that scikit-learn takes as ``scoring``: `scorer` for taggers, `class_scorer`."""
+"""Scores by name, and the scorers that scikit-learn takes as ``scoring``: `scorer`, `class_scorer`, `joint_scorer`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from seqtag.data import schemes
 from seqtag.errors import ConfigError, near_name
 from seqtag.metrics.calibration import brier_score, log_loss, reliability
 from seqtag.metrics.classes import Classes, class_report, encode_classes
+from seqtag.metrics.joint import JointReport, Pairs, joint_report
 from seqtag.metrics.tagging import Labels, resolve_scheme, sequence_accuracy, span_counts, tag_counts, token_accuracy
 from seqtag.registry import Registry
 
@@ -150,6 +151,74 @@ class ClassScorer:
             return CLASS_METRICS[self.name](y, estimator.predict(X))
         targets = encode_classes(y, estimator.classes_)
         return PROBABILITY_METRICS[self.name](targets, estimator.predict_proba(X))
+
+
+JointMetric = Callable[[JointReport], float]
+JOINT_METRICS: Registry[JointMetric] = Registry("metric")
+"""Functions of the report of labels and intents, the higher the better."""
+
+JOINT_METRICS.add("sentence_accuracy", lambda found: found.sentence_accuracy)
+JOINT_METRICS.add("slot_f1", lambda found: found.slots.totals[0].f1)
+JOINT_METRICS.add("slot_accuracy", lambda found: found.slots.accuracy)
+JOINT_METRICS.add("intent_accuracy", lambda found: found.intents.accuracy)
+JOINT_METRICS.add("intent_macro_f1", lambda found: found.intents.average("macro").f1)
+
+
+@dataclass(frozen=True, slots=True)
+class JointScorer:
+    """A metric of labels and intents as scikit-learn's ``scoring`` takes it, see `Scorer`.
+
+    Parameters
+    ----------
+    name : str
+        A name in `JOINT_METRICS`.
+    scheme : str
+        A name in `seqtag.data.schemes.SCHEMES`, or ``auto`` to find it from the gold labels.
+
+    Raises
+    ------
+    ConfigError
+        If a name is unknown.
+    """
+
+    name: str
+    scheme: str = "auto"
+
+    def __post_init__(self) -> None:
+        JOINT_METRICS[self.name]
+        if self.scheme != "auto":
+            schemes.SCHEMES[self.scheme]
+
+    def __call__(self, estimator: Any, X: Any, y: Pairs) -> float:
+        """Predict and score.
+
+        Parameters
+        ----------
+        estimator : object
+            Anything with a ``predict`` that gives a pair of labels and intent for each of ``X``.
+        X : sequence
+            What the estimator predicts from.
+        y : sequence of (sequence of str, str)
+            The gold labels and intents.
+        """
+        return JOINT_METRICS[self.name](joint_report(y, estimator.predict(X), self.scheme))
+
+
+def joint_scorer(name: str, scheme: str = "auto") -> JointScorer:
+    """Return the scikit-learn scorer of a metric of joint taggers, to be given as ``scoring``; it can be pickled.
+
+    Parameters
+    ----------
+    name : str
+        ``sentence_accuracy``, ``slot_f1``, ``slot_accuracy``, ``intent_accuracy`` or ``intent_macro_f1``.
+    scheme : str
+        A name in `seqtag.data.schemes.SCHEMES`, or ``auto`` to find it from the gold labels.
+
+    Returns
+    -------
+    JointScorer
+    """
+    return JointScorer(name, scheme)
 
 
 def class_scorer(name: str) -> ClassScorer:

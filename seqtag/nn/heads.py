@@ -88,6 +88,65 @@ class ClassHead(keras.layers.Layer):
         return super().get_config() | {"multi_label": self.multi_label, "smoothing": self.smoothing}
 
 
+class JointHead(keras.layers.Layer):
+    """A label a token and an intent a sequence: loss is the negative log-likelihood of both together, a token.
+
+    Emissions (B, T, K) and logits (B, C) leave it as one array (B, T, K + C), the logits at every token. So what stands
+    between a network and its decoder has one array to carry, whatever a network answers.
+
+    Parameters
+    ----------
+    slots : CRFHead or SoftmaxHead
+        The head of the emissions.
+    n_labels : int
+        Number of labels K.
+    intent_weight : float
+        How often the logarithm of the intent's likelihood counts beside that of the labels.
+    """
+
+    def __init__(self, slots: Any, n_labels: int, intent_weight: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.slots = slots
+        self.n_labels = n_labels
+        self.intent_weight = intent_weight
+
+    def build(self, emissions_shape: Any, logits_shape: Any) -> None:
+        """Build the head of the emissions."""
+        self.slots.build(emissions_shape)
+
+    def call(self, emissions: Any, logits: Any) -> Any:
+        """Return emissions and logits side by side, (B, T, K + C)."""
+        everywhere = ops.expand_dims(logits, 1) + ops.zeros_like(emissions[..., :1])
+        return ops.concatenate([self.slots(emissions), everywhere], axis=-1)
+
+    def compute_output_shape(self, emissions_shape: Any, logits_shape: Any) -> Any:
+        """Return the shape (B, T, K + C)."""
+        return (*emissions_shape[:-1], emissions_shape[-1] + logits_shape[-1])
+
+    def loss(self, outputs: Any, targets: Any, lengths: Any, weights: Any) -> Any:
+        """Return the weighted mean loss of a batch.
+
+        Parameters
+        ----------
+        outputs : tensor, shape (B, T, K + C)
+            Of `call`.
+        targets : tensor of int, shape (B, T)
+            At each token ``intent x K + label``.
+        lengths : tensor of int, shape (B,)
+        weights : tensor, shape (B, T), or None
+            An intent weighs as much as the tokens of its sequence do on average.
+        """
+        k = self.n_labels
+        loss = self.slots.loss(outputs[..., :k], ops.mod(targets, k), lengths, weights)
+        mask = sequence_mask(lengths, ops.shape(outputs)[1], outputs.dtype)
+        counts = ops.sum(mask, axis=1)
+        intents = ops.floor_divide(targets[:, 0], k)
+        losses = ops.sparse_categorical_crossentropy(intents, outputs[:, 0, k:], from_logits=True)
+        if weights is not None:
+            losses = losses * (ops.sum(weights * mask, axis=1) / counts)
+        return loss + self.intent_weight * ops.sum(losses) / ops.sum(counts)
+
+
 @keras.saving.register_keras_serializable("seqtag")
 class NeighbourWords(keras.layers.Layer):
     """An auxiliary loss: the forward state predicts the next word, the backward state the previous one (Rei, 2017).

@@ -16,7 +16,7 @@ from seqtag.choices.pooling import POOLINGS
 from seqtag.data.encoders import FeatureSpec
 from seqtag.errors import BundleError
 from seqtag.nn.context import at_cuts
-from seqtag.nn.heads import ClassHead, NeighbourWords
+from seqtag.nn.heads import ClassHead, JointHead, NeighbourWords
 from seqtag.nn.inputs import BLOCKS, Place
 from seqtag.nn.shapes import check_backend, compiles_by_shape
 from seqtag.nn.stack import DEFAULT_STACK, Stack, build_stack
@@ -28,14 +28,15 @@ class SequenceModel(keras.Model):
     """A network over sequences: a dict of arrays in (`seqtag.data.batching.Batch`), scores out.
 
     It owns its loss, so ``model.compile("adam"); model.fit(batches)`` trains it, where a batch is
-    ``(inputs, targets)`` or ``(inputs, targets, weights)``. `build_tagger` and `build_classifier` make it.
+    ``(inputs, targets)`` or ``(inputs, targets, weights)``. `build_tagger`, `build_classifier` and `build_joint` make
+    it.
 
     Parameters
     ----------
     inputs : dict of str to KerasTensor
         The batch's arrays.
     outputs : KerasTensor
-        Emissions (B, T, K) or logits (B, K), from the head.
+        Emissions (B, T, K), logits (B, K), or both side by side (`JointHead`), from the head.
     head : keras.layers.Layer
         Asked for the loss: ``head.loss(outputs, targets, lengths, weights)``.
     auxiliary : NeighbourWords or None
@@ -196,12 +197,68 @@ def build_classifier(
     }
     seeds = draw_seeds(seed)
     reading = _read(features, stack, dropout, neighbour_words, seeds)
-    pooled = POOLINGS[pooling](stack.ends, next(seeds))(reading.states, reading.inputs["lengths"])
-    if dropout:
-        pooled = keras.layers.Dropout(dropout, seed=next(seeds), name="pooled_dropout")(pooled)
-    logits = _scores(pooled, n_classes, next(seeds), "logits")
+    logits = _pooled_scores(reading, stack, pooling, dropout, n_classes, seeds)
     head = ClassHead(multi_label, label_smoothing, name="head", dtype="float32")
     return SequenceModel(reading.inputs, head(logits), head, reading.auxiliary, "classifier", arguments)
+
+
+@BUILDERS.register("joint")
+def build_joint(
+    features: Sequence[FeatureSpec],
+    n_labels: int,
+    n_intents: int,
+    *,
+    stack: Stack = DEFAULT_STACK,
+    decoder: str = "crf",
+    pooling: str = "max",
+    dropout: float = 0.4,
+    intent_weight: float = 1.0,
+    neighbour_words: bool = False,
+    allowed: dict[str, Any] | None = None,
+    seed: int = 0,
+) -> keras.Model:
+    """Build a tagger that also classifies: one recurrent stack, a score for each label at each token and each intent.
+
+    Parameters
+    ----------
+    features : sequence of FeatureSpec
+        The inputs, as fitted encoders state them.
+    n_labels, n_intents : int
+        Number of labels K, and of intents C.
+    stack, decoder, neighbour_words, allowed, seed
+        As for `build_tagger`.
+    pooling : str
+        Name of `seqtag.choices.pooling.POOLINGS`: what becomes of the states for the intent.
+    dropout : float
+        Rate of the variational dropout before and after the stack, and of the dropout behind the pooling.
+    intent_weight : float
+        How often the logarithm of the intent's likelihood counts in the loss beside that of the labels.
+
+    Returns
+    -------
+    keras.Model
+        With the output (B, T, K + C), see `JointHead`.
+    """
+    arguments = {
+        "features": [asdict(spec) for spec in features],
+        "n_labels": n_labels,
+        "n_intents": n_intents,
+        "stack": asdict(stack),
+        "decoder": decoder,
+        "pooling": pooling,
+        "dropout": dropout,
+        "intent_weight": intent_weight,
+        "neighbour_words": neighbour_words,
+        "allowed": allowed,
+        "seed": seed,
+    }
+    seeds = draw_seeds(seed)
+    reading = _read(features, stack, dropout, neighbour_words, seeds)
+    states = dropped(reading.states, dropout, next(seeds), "states_dropout")
+    emissions = _scores(states, n_labels, next(seeds), "emissions")
+    logits = _pooled_scores(reading, stack, pooling, dropout, n_intents, seeds)
+    head = JointHead(DECODERS[decoder](allowed or {}), n_labels, intent_weight, name="head", dtype="float32")
+    return SequenceModel(reading.inputs, head(emissions, logits), head, reading.auxiliary, "joint", arguments)
 
 
 @dataclass(frozen=True)
@@ -260,6 +317,14 @@ def _input(spec: FeatureSpec, steps: int | None) -> Any:
 def _scores(states: Any, n: int, seed: int, name: str) -> Any:
     glorot = keras.initializers.GlorotUniform(seed=seed)
     return keras.layers.Dense(n, kernel_initializer=glorot, name=name, dtype="float32")(states)
+
+
+def _pooled_scores(reading: _Reading, stack: Stack, pooling: str, dropout: float, n: int, seeds: Iterator[int]) -> Any:
+    """Make one vector of a sequence's states, and of it a score for each of n classes."""
+    pooled = POOLINGS[pooling](stack.ends, next(seeds))(reading.states, reading.inputs["lengths"])
+    if dropout:
+        pooled = keras.layers.Dropout(dropout, seed=next(seeds), name="pooled_dropout")(pooled)
+    return _scores(pooled, n, next(seeds), "logits")
 
 
 def _join(parts: list[Any], name: str) -> Any:

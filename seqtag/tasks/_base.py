@@ -56,9 +56,13 @@ class SequenceEstimator(FittedEstimator):
     A subclass gives `_build`, `_score_on` and `_decoder_of`, and calls `_train` from its ``fit``.
     """
 
-    def _ordered(self, labels: tuple[Any, ...]) -> tuple[Any, ...]:
+    def _labels_of(self, start: WarmStart, data: Any) -> Any:
         """Return the labels in the order of their ids, from those that were there before and those that are new."""
-        return labels
+        return start.labels(data.labels)
+
+    def _copy_old(self, start: WarmStart, model: Any, features: tuple[Feature, ...], labels: Any) -> None:
+        """Give a network the weights of the model that training begins with."""
+        start.copy_weights(model, features, labels)
 
     def _build(self, features: tuple[Feature, ...], labels: SequenceOf[Any], data: Any, seed: int, stack: Any) -> Any:
         """Return the network, not trained yet."""
@@ -84,7 +88,7 @@ class SequenceEstimator(FittedEstimator):
             vocabulary = replace(vocabulary, development=Counter(t for s in dev.sequences for t in s.tokens))
         choices = default_encoders(vocabulary) if self.encoders == "auto" else self.encoders
         features = start.extend(fit_encoders(plain(choices), vocabulary))
-        labels = self._ordered(start.labels(data.labels))
+        labels = self._labels_of(start, data)
         stack = self._stack(itertools.chain(data.sequences, dev.sequences if dev is not None else ()))
 
         # Only now: it starts TensorFlow, and what was wrong so far is told at once.
@@ -96,7 +100,7 @@ class SequenceEstimator(FittedEstimator):
         with compute.scope():
             trained = self._build(features, labels, data, seed, stack)
         _set_vectors(trained, features)
-        start.copy_weights(trained, features, labels)
+        self._copy_old(start, trained, features, labels)
         _set_frequencies(trained, features)
         model = trained  # what is scored, kept and asked: in float32, on one device
         if not compute.is_plain:

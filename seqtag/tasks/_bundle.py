@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from seqtag.bundle import WEIGHTS, Bundle, dump_arrays, dump_json
 from seqtag.data.embeddings.coverage import Coverage
 from seqtag.data.encoders import Feature
-from seqtag.decoders import ClassDecoder, TagDecoder
+from seqtag.decoders import ClassDecoder, JointDecoder, TagDecoder
 from seqtag.export.onnx import can_export, network_graph
 from seqtag.tasks._facts import environment, plain
 
@@ -21,7 +21,7 @@ def make_bundle(
     estimator: SequenceEstimator,
     model: Any,
     features: tuple[Feature, ...],
-    decoder: TagDecoder | ClassDecoder,
+    decoder: TagDecoder | ClassDecoder | JointDecoder,
     history: Any,
     facts: Mapping[str, Any],
 ) -> Bundle:
@@ -35,7 +35,7 @@ def make_bundle(
         Trained.
     features : tuple of Feature
         The fitted encoders.
-    decoder : TagDecoder or ClassDecoder
+    decoder : TagDecoder, ClassDecoder or JointDecoder
         Labels and what goes with them.
     history : History
         How training went.
@@ -81,10 +81,10 @@ def model_card(manifest: Mapping[str, Any], trained: Mapping[str, Any]) -> str:
     if history["score"]:
         best = history["best_epoch"]
         reached = f"Best development {trained['metric']}: {history['score'][best]:.4f} (epoch {best + 1})"
-    labels = ", ".join(map(str, manifest["labels"][:40])) + (" …" if len(manifest["labels"]) > 40 else "")
+    told_apart = "".join(_listed(name, manifest[name]) for name in ("labels", "intents") if name in manifest)
     way = {"both": "bidirectional ", "forward": "", "backward": "backward "}[stack["direction"]]
     is_numeric = all(spec["kind"] == "vectors" for spec in network["features"])
-    top = f"decoder {network['decoder']}" if "decoder" in network else f"pooling {network['pooling']}"
+    top = ", ".join(f"{name} {network[name]}" for name in ("decoder", "pooling") if name in network)
     covered = "".join(f"* Pretrained {Coverage.from_dict(state).to_text()}\n" for state in trained.get("coverage", ()))
     example = "numpy.zeros((8, width), 'float32')" if is_numeric else '["A", "list", "of", "tokens"]'
     context = manifest["params"].get("context", 0)
@@ -95,8 +95,8 @@ def model_card(manifest: Mapping[str, Any], trained: Mapping[str, Any]) -> str:
 
 {stack["layers"]} {way}{stack["cell"]} layer(s) of {stack["units"]} units, {top}.
 
-* {len(manifest["labels"])} labels: {labels}
-* Trained on {trained["train_sequences"]:,} sequences, {trained["train_tokens"]:,} tokens, in {trained["seconds"]:.0f} s
+{told_apart}* Trained on {trained["train_sequences"]:,} sequences, {trained["train_tokens"]:,} tokens, in \
+{trained["seconds"]:.0f} s
 * {len(history["loss"])} epochs, seed {trained["seed"]}
 * {reached}
 {reads}{covered}* Made with seqtag {manifest["seqtag"]}
@@ -106,3 +106,8 @@ from seqtag import load
 load("this/folder").predict([{example}])
 ```
 """
+
+
+def _listed(name: str, labels: list[Any]) -> str:
+    shown = ", ".join(map(str, labels[:40])) + (" …" if len(labels) > 40 else "")
+    return f"* {len(labels)} {name}: {shown}\n"

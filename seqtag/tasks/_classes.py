@@ -252,14 +252,26 @@ class ClassifiedData:
 
     def hold_out(self, fraction: float, seed: int) -> tuple[ClassifiedData, ClassifiedData | None]:
         """Hold a share of each class out; a class keeps at least one of its sequences."""
-        order = np.random.default_rng(seed).permutation(len(self.sequences))
-        by_class: dict[Any, list[int]] = {}
-        for i in order:
-            by_class.setdefault(self.classes.values[i], []).append(int(i))
-        # Taken from one class after the other at even distances, so that each gives its share of a small part, too.
-        ranked = sorted((rank / len(group), i) for group in by_class.values() for rank, i in enumerate(group) if rank)
-        size = min(max(1, round(len(order) * fraction)), len(ranked))
-        held = sorted(i for _, i in ranked[len(ranked) - size :])
-        out = set(held)
-        kept = [i for i in range(len(self.sequences)) if i not in out]
+        kept, held = shares_of_each(self.classes.values, fraction, seed)
         return self.select(kept), self.select(held) if held else None
+
+
+def shares_of_each(values: SequenceOf[Any], fraction: float, seed: int) -> tuple[list[int], list[int]]:
+    """Return which places to keep, and which to hold out: a share of each class, of which at least one is kept."""
+    order = np.random.default_rng(seed).permutation(len(values))
+    by_class: dict[Any, list[int]] = {}
+    for i in order:
+        by_class.setdefault(values[i], []).append(int(i))
+    # Taken from one class after the other at even distances, so that each gives its share of a small part, too.
+    ranked = sorted((rank / len(group), i) for group in by_class.values() for rank, i in enumerate(group) if rank)
+    size = min(max(1, round(len(order) * fraction)), len(ranked))
+    held = sorted(i for _, i in ranked[len(ranked) - size :])
+    out = set(held)
+    return [i for i in range(len(values)) if i not in out], held
+
+
+def object_array(values: list[Any]) -> np.ndarray:
+    """Return a one-dimensional array of objects."""
+    out = np.empty(len(values), object)
+    out[:] = values
+    return out

@@ -9,6 +9,7 @@ from collections.abc import Sequence as SequenceOf
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 
@@ -70,17 +71,17 @@ class LabelledData:
         ids = {label: i for i, label in enumerate(labels)}
         return [np.array([ids[label] for label in sequence.labels or ()], np.int32) for sequence in self.sequences]
 
-    def select(self, places: Iterable[int]) -> LabelledData:
+    def select(self, places: Iterable[int]) -> Self:
         """Return the sequences at these places, with their weights."""
         places = list(places)
         weights = None if self.weights is None else [self.weights[i] for i in places]
         return replace(self, sequences=tuple(self.sequences[i] for i in places), weights=weights)
 
-    def without_empty(self) -> LabelledData:
+    def without_empty(self) -> Self:
         """Return the sequences that have tokens: nothing can be learnt from the others."""
         return self.select(i for i, sequence in enumerate(self.sequences) if len(sequence))
 
-    def hold_out(self, fraction: float, seed: int) -> tuple[LabelledData, LabelledData | None]:
+    def hold_out(self, fraction: float, seed: int) -> tuple[Self, Self | None]:
         """Hold a part of the training data out, whole documents if these are read; a single one cannot be split."""
         if self.context:
             sizes = list(map(len, documents(self.sequences)))

@@ -67,14 +67,14 @@ class DevelopmentScore:
         """Return the temperature that fits the development data best; 1 where there are too few to tell."""
         if len(self._gold) < LEAST:
             return 1.0
-        decoder = trained_decoder(self._model, self._labels, self._scheme, self._allowed)
+        decoder = trained_decoder(self._model.head, self._labels, self._scheme, self._allowed)
         emissions: list[Any] = [None] * len(self._gold)
         for place, row in run_batches(KerasBackend(self._model), self._encoded, _by_sequence):
             emissions[place] = row
         return tag_temperature(decoder, emissions, self._gold)
 
     def __call__(self) -> tuple[float, float]:
-        decoder = trained_decoder(self._model, self._labels, self._scheme, self._allowed)
+        decoder = trained_decoder(self._model.head, self._labels, self._scheme, self._allowed)
         predicted: list[list[str]] = [[]] * len(self._gold)
         for place, row in run_batches(KerasBackend(self._model), self._encoded, decoder.best):
             predicted[place] = [self._labels[i] for i in row]
@@ -85,12 +85,12 @@ def _by_sequence(outputs: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
     return [row[:length].copy() for row, length in zip(outputs, lengths, strict=True)]
 
 
-def trained_decoder(model: Any, labels: SequenceOf[str], scheme: str, allowed: dict[str, np.ndarray]) -> TagDecoder:
+def trained_decoder(head: Any, labels: SequenceOf[str], scheme: str, allowed: dict[str, np.ndarray]) -> TagDecoder:
     """Take the decoder's scores from the head; a softmax head has the scheme's constraints alone."""
-    if hasattr(model.head, "scores"):
+    if hasattr(head, "scores"):
         from keras import ops
 
-        scores = [ops.convert_to_numpy(score) for score in model.head.scores()]
+        scores = [ops.convert_to_numpy(score) for score in head.scores()]
     else:
         scores = [constrain(allowed[name]) for name in ("transitions", "start", "end")]
     return TagDecoder(tuple(labels), scheme, *(score.astype(np.float32) for score in scores))

@@ -20,9 +20,11 @@ FREE = (
     "features",
     "n_labels",
     "n_classes",
+    "n_intents",
     "allowed",
     "dropout",
     "label_smoothing",
+    "intent_weight",
     "neighbour_words",
     "seed",
     "steps",
@@ -46,6 +48,8 @@ class WarmStart:
         How its network was built.
     parameter : str
         What asked for it, as messages call it.
+    old_intents : tuple
+        Its intents, of a joint tagger.
     """
 
     old: tuple[Feature, ...] = ()
@@ -53,6 +57,7 @@ class WarmStart:
     weights: dict[str, np.ndarray] | None = None
     network: Mapping[str, Any] = field(default_factory=dict)
     parameter: str = "init_from"
+    old_intents: tuple[Any, ...] = ()
 
     @classmethod
     def of(cls, bundle: Bundle, task: str, parameter: str = "init_from") -> WarmStart:
@@ -68,11 +73,16 @@ class WarmStart:
             raise ConfigError(f"{parameter} needs a saved model of the task {task!r}; this one is of {found!r}.")
         features = tuple(Feature.from_dict(state) for state in bundle.json("vocabulary.json"))
         manifest = bundle.manifest
-        return cls(features, tuple(manifest["labels"]), bundle.weights(), manifest["network"], parameter)
+        labels, intents = tuple(manifest["labels"]), tuple(manifest.get("intents", ()))
+        return cls(features, labels, bundle.weights(), manifest["network"], parameter, intents)
 
     def labels(self, new: SequenceOf[Any]) -> tuple[Any, ...]:
         """Return the old labels, then those that are new."""
-        return (*self.old_labels, *(label for label in new if label not in self.old_labels))
+        return _union(self.old_labels, new)
+
+    def intents(self, new: SequenceOf[str]) -> tuple[str, ...]:
+        """Return the old intents, then those that are new."""
+        return _union(self.old_intents, new)
 
     def extend(self, new: tuple[Feature, ...]) -> tuple[Feature, ...]:
         """Return the new encoders with the old tables kept at their ids, and numbers scaled as they were.
@@ -89,7 +99,9 @@ class WarmStart:
             raise ConfigError(f"{self.parameter} needs the same encoders; the saved model has {before}, got {after}.")
         return tuple(_extend(old, feature) for old, feature in zip(self.old, new, strict=True))
 
-    def copy_weights(self, model: Any, features: tuple[Feature, ...], labels: SequenceOf[Any]) -> None:
+    def copy_weights(
+        self, model: Any, features: tuple[Feature, ...], labels: SequenceOf[Any], intents: SequenceOf[str] = ()
+    ) -> None:
         """Copy the old weights into a model built for the extended encoders and labels.
 
         Parameters
@@ -98,8 +110,8 @@ class WarmStart:
             Built.
         features : tuple of Feature
             What `extend` gave.
-        labels : sequence
-            The labels by id, the old ones among them.
+        labels, intents : sequence
+            The labels, and the intents, by id, the old ones among them.
 
         Raises
         ------
@@ -112,7 +124,10 @@ class WarmStart:
         for name, before, after in _differences(self.network, model.get_config()):
             raise ConfigError(f"{needed}; {name} is {before!r} in the saved model and {after!r} here. {REMEDY}")
         rows = {f"{f.spec.name}_vectors": _kept_rows(old, f) for old, f in zip(self.old, features, strict=True)}
-        columns = np.array([labels.index(label) for label in self.old_labels], int)
+        columns = _columns(labels, self.old_labels)
+        owners = {"emissions": columns, "logits": columns, "head": columns}
+        if self.old_intents:
+            owners["logits"] = _columns(intents, self.old_intents)
         variables = {variable.path: variable for variable in model.weights}
         for path in sorted(variables.keys() ^ self.weights.keys()):
             if not path.startswith(AUXILIARY):
@@ -121,7 +136,7 @@ class WarmStart:
             if path not in variables or path == f"{AUXILIARY}frequencies":
                 continue
             value = np.array(variables[path].numpy())
-            place = _place(path, value.ndim, rows, columns)
+            place = _place(path, value.ndim, rows, owners)
             if value[place].shape != old.shape:
                 raise ConfigError(
                     f"{needed}; {path} has the shape {old.shape} in the saved model and {value.shape} here. {REMEDY}"
@@ -138,14 +153,18 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tup
             yield name, before[name], after[name]
 
 
-def _place(path: str, ndim: int, rows: dict[str, np.ndarray], labels: np.ndarray) -> Any:
+def _columns(labels: SequenceOf[Any], old: SequenceOf[Any]) -> np.ndarray:
+    return np.array([labels.index(label) for label in old], int)
+
+
+def _place(path: str, ndim: int, rows: dict[str, np.ndarray], labels: dict[str, np.ndarray]) -> Any:
     """Say where in a new weight the old one stands: at the rows of old ids, at the old labels, or everywhere."""
     owner, _, last = path.partition("/")
     if owner in rows and last.endswith("embeddings"):
         return rows[owner]
-    if owner in ("emissions", "logits"):
-        return (..., labels)
-    return np.ix_(*[labels] * ndim) if owner == "head" else ...
+    if owner not in labels:
+        return ...
+    return np.ix_(*[labels[owner]] * ndim) if owner == "head" else (..., labels[owner])
 
 
 def _reading(feature: Feature) -> str:
@@ -194,7 +213,7 @@ def _moved(pretrained: Pretrained, new: Feature, extended: Feature) -> Pretraine
     return replace(pretrained, rows=rows)
 
 
-def _union(old: tuple[str, ...], new: tuple[str, ...]) -> tuple[str, ...]:
+def _union(old: tuple[Any, ...], new: SequenceOf[Any]) -> tuple[Any, ...]:
     known = set(old)
     return (*old, *(entry for entry in new if entry not in known))
 

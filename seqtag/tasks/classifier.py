@@ -22,7 +22,7 @@ from seqtag.errors import DataError
 from seqtag.params import Param, check_params
 from seqtag.tasks._base import SequenceEstimator, validation_pair
 from seqtag.tasks._class_scoring import ClassScore
-from seqtag.tasks._classes import ClassifiedData, as_classes, in_order
+from seqtag.tasks._classes import ClassifiedData, as_classes, in_order, object_array
 from seqtag.tasks._matrix import check_matrix, forget_matrix, is_matrix
 from seqtag.tasks._parameters import (
     Cell,
@@ -431,8 +431,8 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
             raise DataError("y must hold collections of classes, as what was learnt from; got an indicator matrix.")
         return data
 
-    def _ordered(self, labels: tuple[Any, ...]) -> tuple[Any, ...]:
-        return tuple(in_order(labels))  # as scikit-learn takes the columns of probabilities to be
+    def _labels_of(self, start: Any, data: Any) -> tuple[Any, ...]:
+        return tuple(in_order(start.labels(data.labels)))  # as scikit-learn takes the columns of probabilities to be
 
     def _build(self, features: tuple[Feature, ...], labels: SequenceOf[Any], data: Any, seed: int, stack: Any) -> Any:
         from seqtag.nn.network import build_classifier
@@ -462,10 +462,3 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
 
 def _metric(multi_label: bool) -> str:
     return "micro F1" if multi_label else "accuracy"
-
-
-def object_array(values: list[Any]) -> np.ndarray:
-    """Return a one-dimensional array of objects."""
-    out = np.empty(len(values), object)
-    out[:] = values
-    return out

@@ -26,6 +26,7 @@ from seqtag.known import Known
 from seqtag.params import Param, check_params
 from seqtag.scored import ScoredSpan
 from seqtag.tasks._base import SequenceEstimator, validation_pair
+from seqtag.tasks._classes import object_array
 from seqtag.tasks._labelled import LabelledData, check_labelled, prepare
 from seqtag.tasks._parameters import (
     Cell,
@@ -318,7 +319,7 @@ class SequenceTagger(SequenceEstimator):
         ndarray of object, shape (n_sequences,)
             A list of labels in each place, so that scikit-learn's ``cross_val_predict`` can put folds together.
         """
-        return _object_array(self.predictor_.predict(X, known=known))
+        return object_array(self.predictor_.predict(X, known=known))
 
     def predict_proba(self, X: Iterable[Any], *, known: Known | None = None) -> np.ndarray:
         """Return p(label | sequence) of each token.
@@ -333,7 +334,7 @@ class SequenceTagger(SequenceEstimator):
         ndarray of object, shape (n_sequences,)
             An array (T, K) in each place, with columns as ``labels_``.
         """
-        return _object_array(self.predictor_.predict_proba(X, known=known))
+        return object_array(self.predictor_.predict_proba(X, known=known))
 
     def predict_spans(
         self, X: Iterable[Any], *, threshold: Threshold | None = None, known: Known | None = None
@@ -471,16 +472,10 @@ class SequenceTagger(SequenceEstimator):
         return DevelopmentScore(model, features, dev.sequences, labels, data.scheme, allowed, self._around)
 
     def _decoder_of(self, model: Any, labels: SequenceOf[str], data: Any, score: Any) -> TagDecoder:
-        decoder = trained_decoder(model, labels, data.scheme, data.allowed(labels))
+        decoder = trained_decoder(model.head, labels, data.scheme, data.allowed(labels))
         temperature = score.temperature() if score is not None and self.calibrate else 1.0
         return replace(decoder, temperature=temperature)
 
 
 def _metric(scheme: str) -> str:
     return "span F1" if schemes.SCHEMES[scheme].has_spans else "accuracy"
-
-
-def _object_array(values: list[Any]) -> np.ndarray:
-    out = np.empty(len(values), object)
-    out[:] = values
-    return out

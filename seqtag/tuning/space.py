@@ -80,7 +80,7 @@ def default_domains(config: Config, numeric: bool) -> dict[str, Domain]:
     }
     if not numeric:
         domains["training.neighbour_weight"] = Range(0.0, 0.6)
-    if config.task == "classification":
+    if "pooling" in config.model:
         domains["model.pooling"] = Choice(("max", "mean", "last", "attention"))
     return {name: _widened(domain, value_in(config, name)) for name, domain in domains.items()}
 

@@ -20,10 +20,12 @@ from seqtag.data.readers.npz import read_npz
 from seqtag.data.readers.plain import (
     iter_labelled_lines,
     iter_lines,
+    iter_parallel_beside,
     lines_from,
     read_labelled_lines,
     read_lines,
     read_parallel,
+    read_parallel_beside,
 )
 from seqtag.data.readers.table import iter_csv, read_csv
 from seqtag.errors import ConfigError, near_name
@@ -45,6 +47,7 @@ __all__ = [
     "read_lines",
     "read_npz",
     "read_parallel",
+    "read_parallel_beside",
     "settled",
 ]
 
@@ -57,6 +60,7 @@ READERS.add("csv", read_csv)
 READERS.add("lines", read_lines)
 READERS.add("labelled_lines", read_labelled_lines)
 READERS.add("npz", read_npz)
+READERS.add("parallel", read_parallel_beside)
 
 _PIECEWISE: dict[str, Callable[..., Iterator[Sequence]]] = {
     "conll": iter_conll,
@@ -65,6 +69,7 @@ _PIECEWISE: dict[str, Callable[..., Iterator[Sequence]]] = {
     "csv": iter_csv,
     "lines": iter_lines,
     "labelled_lines": iter_labelled_lines,
+    "parallel": iter_parallel_beside,
 }
 """The readers of text as generators; they take the options of those in `READERS`."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from seqtag.data.corpus import Corpus, Sequence
 from seqtag.data.readers._build import Row, checked_label, checked_token, from_rows
@@ -21,6 +22,7 @@ def read_conll(
     columns: Mapping[str, int] | None = None,
     separator: str | None = None,
     comments: str | None = None,
+    intent: str | None = None,
     encoding: str = "utf-8",
 ) -> Corpus:
     """Read a column file: one token a line, a blank line after each sentence.
@@ -41,13 +43,16 @@ def read_conll(
         What separates columns. By default tabs on a line that has one, else runs of spaces.
     comments : str, optional
         How a comment line begins. By default there are no comments: a hashtag or a pound sign is a token.
+    intent : str, optional
+        The name of the comment that holds the label of the whole sentence, before its first token: "intent" reads
+        ``# intent = flight``. Lines that begin with "#" and a space are then comments if nothing else is said.
     encoding : str
         The file's encoding.
 
     Returns
     -------
     Corpus
-        Sequences with tokens, labels, columns, lines and groups.
+        Sequences with tokens, labels, columns, lines and groups, and with the label of the whole if it is read.
 
     Raises
     ------
@@ -58,7 +63,14 @@ def read_conll(
         If an option is wrong in itself.
     """
     read = iter_conll(
-        path, token=token, label=label, columns=columns, separator=separator, comments=comments, encoding=encoding
+        path,
+        token=token,
+        label=label,
+        columns=columns,
+        separator=separator,
+        comments=comments,
+        intent=intent,
+        encoding=encoding,
     )
     return Corpus(tuple(read), str(path))
 
@@ -71,22 +83,45 @@ def iter_conll(
     columns: Mapping[str, int] | None = None,
     separator: str | None = None,
     comments: str | None = None,
+    intent: str | None = None,
     encoding: str = "utf-8",
 ) -> Iterator[Sequence]:
     """Yield the sentences of a column file, each as soon as it is read. Parameters are those of `read_conll`."""
     if separator == "":
         raise ConfigError("separator must have at least one character, or be None; got ''.")
+    if intent is not None and comments is None:
+        comments = "# "
     wanted = dict(columns or {})
     rows: list[Row] = []
-    document = 0
+    document, whole = 0, None
     for item in _items(path, lines_of(path, encoding), (token, label, wanted), separator, comments):
         if isinstance(item, Row):
             rows.append(item)
-            continue
-        if rows:
-            yield from_rows(rows, wanted, group=str(document) if document else None)
-            rows = []
-        document += item == _DOCUMENT
+        elif isinstance(item, _Comment):
+            whole = _whole(item, intent, path, rows) or whole
+        else:
+            if rows:
+                found = from_rows(rows, wanted, group=str(document) if document else None)
+                yield found if whole is None else replace(found, label=whole)
+                rows, whole = [], None
+            document += item == _DOCUMENT
+
+
+class _Comment(NamedTuple):
+    """A comment, without the mark that it begins with, and its line."""
+
+    text: str
+    line: int
+
+
+def _whole(comment: _Comment, name: str | None, path: FilePath, rows: list[Row]) -> str | None:
+    """Return the label of the whole sentence, if that is what a comment holds."""
+    key, found, value = comment.text.partition("=")
+    if name is None or not found or key.strip(BLANK) != name:
+        return None
+    if rows:
+        raise fault(path, comment.line, f"the comment {name!r} before the first token of its sentence", "it inside one")
+    return checked_label(value.strip(BLANK), path, comment.line)
 
 
 @dataclass(frozen=True)
@@ -119,11 +154,12 @@ def _items(
     wanted: tuple[int, int | None, dict[str, int]],
     separator: str | None,
     comments: str | None,
-) -> Iterator[Row | str]:
-    """Yield each token's row, and a string where a sentence ends: `_DOCUMENT`, or empty."""
+) -> Iterator[Row | _Comment | str]:
+    """Yield each token's row, each comment, and a string where a sentence ends: `_DOCUMENT`, or empty."""
     layout = None
     for number, line in enumerate(lines, 1):
         if comments and line.startswith(comments):
+            yield _Comment(line.removeprefix(comments), number)
             continue
         if not line.strip(BLANK):
             yield ""

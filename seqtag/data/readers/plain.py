@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from seqtag.data.corpus import Corpus, Sequence
 from seqtag.data.readers._build import checked_label, from_text
@@ -170,22 +172,75 @@ def read_parallel(
     """
     paths = [tokens_path, labels_path, *(() if label_path is None else (label_path,))]
     files = [read_lines_of(path, encoding) for path in paths]
-    for path, lines in zip(paths[1:], files[1:], strict=True):
-        if len(lines) != len(files[0]):
-            expected = f"the {len(files[0])} lines of {tokens_path}"
-            raise fault(path, None, expected, str(len(lines)))
-    sequences = []
-    for number, (words, tags, *whole) in enumerate(zip(*files, strict=True), 1):
-        tokens = tuple(_PART.findall(words))
-        labels = tuple(checked_label(tag, labels_path, number) for tag in _PART.findall(tags))
-        if len(tokens) != len(labels):
-            raise DataError(
-                f"{at(labels_path, number)}: expected one label for each of the {len(tokens)} tokens of "
-                f"{at(tokens_path, number)}; got {len(labels)} in {quote(tags)}."
-            )
-        label = checked_label(whole[0].strip(" \t"), paths[2], number) if whole else None
-        sequences.append(Sequence(tokens, labels, label, lines=(number,) * len(tokens)))
-    return Corpus(tuple(sequences), str(tokens_path))
+    _check_sizes(paths, list(map(len, files)))
+    rows = enumerate(zip(*files, strict=True), 1)
+    return Corpus(tuple(_side_by_side(paths, number, row) for number, row in rows), str(tokens_path))
+
+
+def _check_sizes(paths: list[FilePath], sizes: list[int]) -> None:
+    for path, size in zip(paths[1:], sizes[1:], strict=True):
+        if size != sizes[0]:
+            raise fault(path, None, f"the {sizes[0]} lines of {paths[0]}", str(size))
+
+
+def _side_by_side(paths: list[FilePath], number: int, row: tuple[str, ...]) -> Sequence:
+    """Make a sequence of what stands on one line of each file: tokens, labels, and perhaps the label of the whole."""
+    words, tags, *whole = row
+    tokens = tuple(_PART.findall(words))
+    labels = tuple(checked_label(tag, paths[1], number) for tag in _PART.findall(tags))
+    if len(tokens) != len(labels):
+        raise DataError(
+            f"{at(paths[1], number)}: expected one label for each of the {len(tokens)} tokens of "
+            f"{at(paths[0], number)}; got {len(labels)} in {quote(tags)}."
+        )
+    label = checked_label(whole[0].strip(" \t"), paths[2], number) if whole else None
+    return Sequence(tokens, labels, label, lines=(number,) * len(tokens))
+
+
+def read_parallel_beside(
+    path: FilePath, *, labels: str = "seq.out", label: str | None = "label", encoding: str = "utf-8"
+) -> Corpus:
+    """Read parallel files that lie in one folder, as `read_parallel` does.
+
+    Parameters
+    ----------
+    path : str or path
+        The file of the tokens (``atis/train/seq.in``), or the folder, if that file is called ``seq.in`` there.
+    labels, label : str
+        What the files of the labels, and of one label for each whole sequence, are called; ``label=None`` reads none.
+    encoding : str
+        The encoding of all of them.
+
+    Returns
+    -------
+    Corpus
+        As `read_parallel` gives it.
+
+    Raises
+    ------
+    DataError
+        As `read_parallel`.
+    """
+    return read_parallel(*_beside(path, labels, label), encoding=encoding)
+
+
+def iter_parallel_beside(
+    path: FilePath, *, labels: str = "seq.out", label: str | None = "label", encoding: str = "utf-8"
+) -> Iterator[Sequence]:
+    """Yield the sequences of parallel files, each as soon as its lines are read, see `read_parallel_beside`."""
+    paths = _beside(path, labels, label)
+    files = [lines_of(one, encoding) for one in paths]
+    for number, row in enumerate(itertools.zip_longest(*files), 1):
+        if None in row:
+            sizes = [number - (line is None) + sum(1 for _ in rest) for line, rest in zip(row, files, strict=True)]
+            _check_sizes(paths, sizes)
+        yield _side_by_side(paths, number, row)
+
+
+def _beside(path: FilePath, labels: str, label: str | None) -> list[FilePath]:
+    tokens = Path(path)
+    tokens = tokens / "seq.in" if tokens.is_dir() else tokens
+    return [tokens, *(tokens.with_name(name) for name in (labels, label) if name is not None)]
 
 
 def _parts(text: str, line: int, label: str) -> Sequence:
