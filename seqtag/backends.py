@@ -33,9 +33,9 @@ class CarryingBackend(Backend, Protocol):
     """A network that reads forward alone, and goes on where it stopped."""
 
     def compute_with_state(
-        self, inputs: dict[str, np.ndarray], state: np.ndarray | None
+        self, inputs: dict[str, np.ndarray], state: np.ndarray | None, output: str | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the output and the state behind each sequence's last token.
+        """Return an output and the state behind each sequence's last token.
 
         Parameters
         ----------
@@ -43,6 +43,8 @@ class CarryingBackend(Backend, Protocol):
             As for `compute`.
         state : ndarray of float32, shape (B, layers, 1, states of the cell, H), or None
             What the last call gave; None where sequences begin.
+        output : str, optional
+            Which of the network's outputs; by default its first.
         """
 
 
@@ -92,7 +94,7 @@ class OnnxBackend:
         self._names = [node.name for node in self._session.get_inputs()]
         # The state has a default, with which sequences begin: ONNX has such an input as an initializer.
         self.carries_state = any(node.name == "state" for node in self._session.get_overridable_initializers())
-        self._with_state = [self._session.get_outputs()[0].name, "state_out"]
+        self._first = self._session.get_outputs()[0].name
         self.threads = usable_cores() if threads is None else threads
 
     def compute(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
@@ -100,14 +102,14 @@ class OnnxBackend:
         return _opened(self._session).run(None, {name: inputs[name] for name in self._names})[0]
 
     def compute_with_state(
-        self, inputs: dict[str, np.ndarray], state: np.ndarray | None
+        self, inputs: dict[str, np.ndarray], state: np.ndarray | None, output: str | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the network's output and the state behind each sequence, see `CarryingBackend`."""
+        """Return an output of the network and the state behind each sequence, see `CarryingBackend`."""
         given = {name: inputs[name] for name in self._names}
         if state is not None:
             given["state"] = state
-        output, state_out = _opened(self._session).run(self._with_state, given)
-        return output, state_out
+        found, state_out = _opened(self._session).run([output or self._first, "state_out"], given)
+        return found, state_out
 
     def close(self) -> None:
         """Drop the session."""

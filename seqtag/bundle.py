@@ -22,8 +22,9 @@ import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +188,22 @@ def same_bundle(path: Path, manifest: bytes) -> Bundle:
     if (path / MANIFEST).read_bytes() != manifest:
         raise BundleError(f"{path} holds another model than the one that was loaded from there. Load it again.")
     return bundle
+
+
+def reopened(bundle: Bundle, path: str | Path | None) -> Callable[[], Bundle]:
+    """Return what gives a model again, to worker processes; of one in a folder, no file is held on to until then.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        The model.
+    path : path, optional
+        The folder that it was read from.
+    """
+    if path is None:
+        return lambda: bundle
+    folder = Path(path).absolute()
+    return partial(same_bundle, folder, (folder / MANIFEST).read_bytes())
 
 
 def check_replaceable(path: Path) -> None:

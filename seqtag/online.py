@@ -54,7 +54,7 @@ def check_online(
             f"{needed}; this one reads {reads}, and needs the end before it can label the beginning. "
             "Train one with bidirectional=False and go_backwards=False."
         )
-    ahead = [feature.spec.name for feature in features if feature.ngram > 1 or feature.gazetteer is not None]
+    ahead = [f.spec.name for f in features if f.ngram > 1 or f.gazetteer is not None or f.are_states]
     if ahead:
         raise SeqtagError(f"{needed}; this one's {ahead[0]} reads tokens that follow. Train one without this encoder.")
     ready = carrying(backend)

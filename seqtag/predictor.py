@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from seqtag.backends import Backend, FirstColumns
-from seqtag.bundle import MANIFEST, Bundle, same_bundle
+from seqtag.bundle import Bundle, reopened
 from seqtag.computing import Decode, run_documents
 from seqtag.data import schemes
 from seqtag.data.coerce import as_sequences, each_sequence
@@ -28,6 +28,7 @@ from seqtag.errors import BundleError, DataError, SeqtagError
 from seqtag.flow import Progress, in_chunks, one_by_one, packed, unpacked
 from seqtag.jobs import check_jobs, in_processes
 from seqtag.known import Known, ids_of_own, known_ids
+from seqtag.language.states import TokenStates, attached, states_of
 from seqtag.online import LabelledToken, check_online, label_online
 from seqtag.opening import open_backend, weights_of
 from seqtag.scored import Alternative, ScoredSequence, ScoredSpan, located, scored
@@ -59,6 +60,8 @@ class Predictor:
         Of a tagger, a longer sequence than ``window`` is read in windows of that many tokens or frames, so that memory
         stays bounded. Where the network reads forward only, its state is carried from one to the next, which is exact.
         Where it does not, ``overlap`` more tokens are read on each side of a window, which is nearly so.
+    states : mapping of str to TokenStates, optional
+        The language models whose states the encoders read, by name.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class Predictor:
         source: Callable[[], Bundle] | None = None,
         window: int = WINDOW,
         overlap: int = OVERLAP,
+        states: Mapping[str, TokenStates] | None = None,
     ) -> None:
         self.features = features
         self.decoder = decoder
@@ -85,6 +89,7 @@ class Predictor:
         self._windows = Windows(window, overlap, direction)
         self._context: Context = self.manifest.get("params", {}).get("context", 0)
         self._memo = EncodingMemo(features)
+        self._states = states or {}
 
     @property
     def labels(self) -> tuple[Any, ...]:
@@ -168,9 +173,10 @@ class Predictor:
             tokenizer=tokenizer,
             manifest=manifest,
             weights=weights_of(bundle),
-            source=_source_of(bundle, path),
+            source=reopened(bundle, path),
             window=window,
             overlap=overlap,
+            states=states_of(features, bundle),
         )
 
     def predict(self, X: Iterable[Any], *, known: Known | None = None) -> list[Any]:
@@ -402,7 +408,7 @@ class Predictor:
         """
         if self._weights is None:
             raise SeqtagError("a trace needs the network's weights, which this predictor lacks. Load a saved model.")
-        sequences = self._sequences(X)
+        sequences = attached(self._sequences(X), self._states)
         states = [None] * len(sequences) if initial is None else list(initial)
         if len(states) != len(sequences):
             raise DataError(f"initial must have one entry a sequence; got {len(states)} for {len(sequences)}.")
@@ -449,7 +455,7 @@ class Predictor:
         full = [i for i, sequence in enumerate(chunk) if len(sequence)]
         nothing = decode(self.decoder.nothing(), np.zeros(1, np.int32))[0] if len(full) < len(chunk) else None
         out: list[Any] = [nothing] * len(chunk)
-        sequences = [chunk[i] for i in full]
+        sequences = attached([chunk[i] for i in full], self._states)
         given = None if known is None else [known[i] for i in full]
         windows = self._windows if self.task == "tagging" else None
         asked = self._memo.encode, sequences, self._context, decode, windows, given, len(self.labels)
@@ -479,14 +485,6 @@ class Predictor:
         make = partial(_answering, self._source(), self._windows)
         answered = in_processes(make, chunks, n_jobs, lambda chunk: (asked, packed(chunk), ids(chunk)))
         return one_by_one(answered, progress)
-
-
-def _source_of(bundle: Bundle, path: str | Path | None) -> Callable[[], Bundle]:
-    """Return what gives a model to worker processes; of one in a folder, no file is held on to until then."""
-    if path is None:
-        return lambda: bundle
-    folder = Path(path).absolute()
-    return partial(same_bundle, folder, (folder / MANIFEST).read_bytes())
 
 
 def _answering(bundle: Bundle, windows: Windows) -> Callable[[tuple[Any, list[Any], Any]], list[Any]]:

@@ -83,6 +83,8 @@ NEIGHBOURS = {
     ("predictor", "known"),
     ("language", "backends"),
     ("language", "bundle"),
+    ("language", "export"),
+    ("predictor", "language"),
     ("loading", "bundle"),
     ("loading", "language"),
     ("loading", "predictor"),

@@ -275,6 +275,21 @@ def fit_vectors(vocabulary: Vocabulary, name: _Name, *, standardize: _Switch = F
     return Feature(spec, scaler=scaler, vectors=name)
 
 
+@ENCODERS.register("lm")
+def fit_lm(vocabulary: Vocabulary, source: _Name, *, standardize: _Switch = False) -> Feature:
+    """Read the states of a saved language model at each token (contextual string embeddings), which stays as it is."""
+    name = states_name(source)
+    scaler = learn_scaler(_Tables(vocabulary.sequences, name), standardize)
+    return Feature(
+        FeatureSpec(name, "vectors", "token", 0, width=scaler.width), scaler=scaler, vectors=name, are_states=True
+    )
+
+
+def states_name(source: str) -> str:
+    """Return what the states of a language model are called: as its folder, without what Keras has no place for."""
+    return "lm_" + re.sub(r"[^0-9A-Za-z]+", "_", Path(source).resolve().name)
+
+
 @dataclass(frozen=True)
 class _Tables:
     """The numbers of sequences, a table each, all of one width: read again each time they are gone through."""

@@ -92,6 +92,8 @@ class Feature:
         What is done to numbers, of a feature of the kind ``vectors``.
     vectors : str, optional
         The vectors read in place of the frames.
+    are_states : bool
+        Whether those vectors are the states of a language model, which the saved model holds by this name.
     ngram : int
         How many tokens, from each place on, are read as one.
     gazetteer : Gazetteer, optional
@@ -107,6 +109,7 @@ class Feature:
     counts: tuple[int, ...] = field(default=(), repr=False)
     scaler: Scaler | None = None
     vectors: str | None = None
+    are_states: bool = False
     ngram: int = 1
     gazetteer: Gazetteer | None = field(default=None, repr=False)
     pretrained: Pretrained | None = field(default=None, repr=False, compare=False)
@@ -180,6 +183,8 @@ class Feature:
         del state["pretrained"]
         if self.gazetteer is None:
             del state["gazetteer"]
+        if not self.are_states:
+            del state["are_states"]
         return state
 
     @classmethod
@@ -193,6 +198,7 @@ class Feature:
             counts=tuple(state["counts"]),
             scaler=from_dict(Scaler, state["scaler"]) if state.get("scaler") else None,  # older models have none
             vectors=state.get("vectors"),
+            are_states=state.get("are_states", False),
             ngram=state.get("ngram", 1),
             gazetteer=Gazetteer.from_dict(state["gazetteer"]) if state.get("gazetteer") else None,
         )

@@ -20,6 +20,7 @@ from seqtag.data.streaming import CorpusStream
 from seqtag.data.tokenizers import tokenize
 from seqtag.errors import ConfigError, DataError
 from seqtag.experiment._tasks import RULES
+from seqtag.language import TokenStates
 
 logger = logging.getLogger("seqtag")
 
@@ -186,6 +187,8 @@ def check_encoders(config: Config, corpora: Mapping[str, Corpus]) -> None:
         name, arguments, options = parse_choice(choice)
         if name == "embeddings":
             check_beginning(arguments[0], options.get("encoding", "utf-8"))
+        elif name == "lm":
+            TokenStates.load(arguments[0])
         else:
             others.append(choice)
     if others:

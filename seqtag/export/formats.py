@@ -86,6 +86,11 @@ def export(
             "document around each sentence (context), and would answer otherwise. Answer with seqtag.load, which needs "
             "NumPy and ONNX Runtime alone, or train with context=0."
         )
+    if format != "bundle" and any(state.get("are_states") for state in _encoders(bundle)):
+        raise ConfigError(
+            f"export format {format!r} holds one network; this model reads the states of a language model beside it "
+            "(encoder 'lm'). Answer with seqtag.load, which needs NumPy and ONNX Runtime alone."
+        )
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
@@ -100,6 +105,12 @@ def export(
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return place
+
+
+def _encoders(bundle: Bundle) -> list[dict[str, Any]]:
+    """Return the encoders of a model; a language model has a table of symbols instead."""
+    found = bundle.json("vocabulary.json")
+    return found if isinstance(found, list) else []
 
 
 def checked_options(format: str, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -112,6 +112,17 @@ def network_graph(model: Any) -> bytes:
     return OUTPUTS[config["network"]](graph, model, config, states)
 
 
+def states_graph(graph: bytes) -> bytes:
+    """Return a language model's graph without what comes behind its states."""
+    import onnx
+    from onnx.utils import Extractor
+
+    model = onnx.load_from_string(graph)
+    cut = Extractor(model).extract_model([node.name for node in model.graph.input], ["states", STATE_OUT])
+    onnx.checker.check_model(cut)
+    return cut.SerializeToString()
+
+
 def can_export(config: Mapping[str, Any]) -> bool:
     """Tell whether ONNX has an operator for every cell of a network, those that read characters included."""
     readers = {spec["model"] for spec in config["features"] if spec["kind"] == "chars"} - {"cnn"}

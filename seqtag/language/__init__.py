@@ -2,5 +2,6 @@
 
 from seqtag.language.generation import Sampling
 from seqtag.language.predictor import TASK, LanguagePredictor, Ranked, Surprisal
+from seqtag.language.states import TokenStates
 
-__all__ = ["TASK", "LanguagePredictor", "Ranked", "Sampling", "Surprisal"]
+__all__ = ["TASK", "LanguagePredictor", "Ranked", "Sampling", "Surprisal", "TokenStates"]

@@ -350,7 +350,7 @@ class LanguagePredictor:
         inputs = [np.concatenate([np.array([END], np.int32), ids])]
         for window in read_windows(self.backend, inputs, len(self.table)):
             last = window
-        return last.log_probabilities[0, -1], last.state
+        return last.values[0, -1], last.state
 
     def _advance(self, symbols: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Read one more symbol of each of B texts, see `seqtag.language.generation.Advance`."""

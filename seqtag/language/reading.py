@@ -29,8 +29,8 @@ class Window:
         Where in each of them the piece begins.
     lengths : ndarray of int, shape (B,)
         How long the piece of each is.
-    log_probabilities : ndarray of float32, shape (B, T, V)
-        log p(next symbol | what came before) behind each place.
+    values : ndarray of float32, shape (B, T, V) or (B, T, H)
+        log p(next symbol | what came before) behind each place, or the states there.
     state : ndarray of float32
         The state behind each text's piece.
     """
@@ -38,11 +38,13 @@ class Window:
     rows: np.ndarray
     start: int
     lengths: np.ndarray
-    log_probabilities: np.ndarray
+    values: np.ndarray
     state: np.ndarray
 
 
-def read_windows(backend: CarryingBackend, inputs: Sequence[np.ndarray], size: int) -> Iterator[Window]:
+def read_windows(
+    backend: CarryingBackend, inputs: Sequence[np.ndarray], size: int, output: str | None = None
+) -> Iterator[Window]:
     """Read id sequences, none of them empty, each from the state that texts begin with.
 
     Parameters
@@ -53,6 +55,8 @@ def read_windows(backend: CarryingBackend, inputs: Sequence[np.ndarray], size: i
         The ids.
     size : int
         Number of symbols V, by which a window is kept within bounds.
+    output : str, optional
+        Which output of the network, see `CarryingBackend`; by default log-probabilities.
 
     Yields
     ------
@@ -73,7 +77,7 @@ def read_windows(backend: CarryingBackend, inputs: Sequence[np.ndarray], size: i
             for line, row, n in zip(symbols, rows, here, strict=True):
                 line[:n, 0] = inputs[row][start : start + n]
             carried = None if state is None else np.ascontiguousarray(state[: len(rows)])
-            found, state = backend.compute_with_state({"symbols": symbols, "lengths": here}, carried)
+            found, state = backend.compute_with_state({"symbols": symbols, "lengths": here}, carried, output)
             yield Window(rows, start, here, found, state)
 
 
@@ -96,7 +100,7 @@ def log_probabilities(backend: CarryingBackend, texts: Sequence[np.ndarray], siz
     out = [np.empty(len(wanted), np.float32) for wanted in targets]
     inputs = [np.concatenate([end, text]) for text in texts]
     for window in read_windows(backend, inputs, size):
-        for line, row, n in zip(window.log_probabilities, window.rows, window.lengths, strict=True):
+        for line, row, n in zip(window.values, window.rows, window.lengths, strict=True):
             here = slice(window.start, window.start + n)
             out[row][here] = line[np.arange(n), targets[row][here]]
     return out

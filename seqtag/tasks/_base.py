@@ -24,6 +24,7 @@ from seqtag.errors import DataError, ParameterError
 from seqtag.known import Known
 from seqtag.predictor import Predictor
 from seqtag.scored import Alternative
+from seqtag.tasks._contextual import language_models, with_states
 from seqtag.tasks._facts import plain
 from seqtag.tasks._fitted import FittedEstimator
 from seqtag.tasks._warm_start import WarmStart
@@ -83,6 +84,8 @@ class SequenceEstimator(FittedEstimator):
         from seqtag.tasks._bundle import make_bundle
 
         start = self._start()
+        models = language_models(self.encoders)
+        data, dev = with_states(data, models), with_states(dev, models)
         vocabulary = data.vocabulary()
         if dev is not None:
             vocabulary = replace(vocabulary, development=Counter(t for s in dev.sequences for t in s.tokens))
@@ -125,7 +128,7 @@ class SequenceEstimator(FittedEstimator):
                 "coverage": [f.pretrained.coverage.to_dict() for f in features if f.pretrained is not None],
             }
         decoder = self._decoder_of(model, labels, data, score)
-        self._set_bundle(make_bundle(self, model, features, decoder, history, facts))
+        self._set_bundle(make_bundle(self, model, features, decoder, history, facts, models))
         self._predictor, self._model = Predictor.from_bundle(self.bundle_), model
 
     def _start(self) -> WarmStart:

@@ -11,6 +11,7 @@ from seqtag.data.embeddings.coverage import Coverage
 from seqtag.data.encoders import Feature
 from seqtag.decoders import ClassDecoder, JointDecoder, TagDecoder
 from seqtag.export.onnx import can_export, network_graph
+from seqtag.language import TokenStates
 from seqtag.tasks._facts import environment, plain
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def make_bundle(
     decoder: TagDecoder | ClassDecoder | JointDecoder,
     history: Any,
     facts: Mapping[str, Any],
+    models: Mapping[str, TokenStates] | None = None,
 ) -> Bundle:
     """Put what was learned into a bundle.
 
@@ -42,6 +44,8 @@ def make_bundle(
     facts : mapping
         ``seconds``, ``train_tokens``, ``train_sequences``, ``development_sequences``, ``metric``, ``seed`` and
         ``coverage``.
+    models : mapping of str to TokenStates, optional
+        The language models whose states are read, by name; they are kept, too.
 
     Returns
     -------
@@ -70,6 +74,8 @@ def make_bundle(
     }
     if can_export(manifest["network"]):
         files["model.onnx"] = network_graph(model)
+    for name, states in (models or {}).items():
+        files |= states.files(name)
     return Bundle(manifest, files)
 
 
