@@ -55,7 +55,7 @@ def test_the_parameters_that_both_estimators_have_are_declared_alike():
 
     ours, theirs = schema(SequenceClassifier), schema(SequenceTagger)
     assert ours.keys() - theirs.keys() == {"pooling", "multi_label", "label_smoothing"}
-    assert theirs.keys() - ours.keys() == {"decoder", "scheme", "invalid_tags"}
+    assert theirs.keys() - ours.keys() == {"decoder", "context", "scheme", "invalid_tags"}
     for name in ours.keys() & theirs.keys():
         assert (ours[name].param, ours[name].types, ours[name].literals) == (
             theirs[name].param,
@@ -333,7 +333,7 @@ def test_parameters_reach_the_network_and_the_training(small, eager, form):
     fitted = small(**network | stack, neighbour_weight=0.5, random_state=5).fit(X, TARGETS[form])
     config = fitted.bundle_.manifest["network"]
     assert config == config | network and config["neighbour_words"] is True and config["seed"] == 5
-    assert config["stack"] == stack | {"direction": "both", "steps": None}
+    assert config["stack"] == stack | {"direction": "both", "steps": None, "weight_dropout": 0.0}
     card = fitted.bundle_.files["README.md"].decode()
     assert "# A seqtag model: classification\n\n2 bidirectional gru layer(s) of 3 units, pooling attention." in card
     backward = small(bidirectional=False, go_backwards=True).fit(X, TARGETS[form])

@@ -15,7 +15,7 @@ from seqtag.bundle import Bundle
 from seqtag.config import Data, parse_config
 from seqtag.data.corpus import Corpus, Sequence
 from seqtag.errors import BundleError, ConfigError, DataError
-from seqtag.predictor import load
+from seqtag.loading import load
 
 
 def write_conll(path: Path, corpus: Corpus) -> None:

@@ -36,6 +36,7 @@ ROWS = [
     ("lstm", "both", "attention", "frames"),
     ("lstm", "forward", "several classes", "column lstm"),
     ("gru", "both", "last", "words embeddings"),
+    ("lstm", "both", "softmax", "gazetteer cnn"),
     tuple(JOINT_ROWS[0].values()),
 ]
 

@@ -51,7 +51,8 @@ def test_the_rows_hold_every_pair():
 
 
 def test_every_part_of_a_network_has_its_equations():
-    assert FEATURES.names() == BLOCKS.names() and OUTPUTS.names() == BUILDERS.names()
+    built = tuple(name for name in BUILDERS.names() if name != "language_model")  # see test_language_model.by_hand
+    assert FEATURES.names() == BLOCKS.names() and OUTPUTS.names() == built
     assert set(REFERENCE_POOLINGS) == set(POOLINGS)
 
 

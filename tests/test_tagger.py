@@ -406,7 +406,7 @@ def test_parameters_reach_the_network_and_the_training(tiny, eager):
     assert tagger.set_params(epochs="auto")._settings(n_tokens=200_000, seed=0).epochs == 8
     config = tagger.set_params(epochs=1).fit(X, Y).bundle_.manifest["network"]
     assert config == config | network and config["neighbour_words"] is True and config["seed"] == 0
-    assert config["stack"] == stack | {"direction": "both", "steps": None}
+    assert config["stack"] == stack | {"direction": "both", "steps": None, "weight_dropout": 0.0}
     assert [spec["name"] for spec in config["features"]] == ["words"]
 
 
