@@ -27,6 +27,7 @@ from seqtag.data.embeddings import published
 from seqtag.data.generated import make_commands, make_tagging
 from seqtag.data.memory import make_memory
 from seqtag.data.python_code import ROLES, standard_library, take
+from seqtag.data.python_text import PARTS, take_text
 from seqtag.data.readers import read_conll, read_conllu, read_csv, read_labelled_lines, read_lines, read_parallel
 from seqtag.data.signals import make_signals
 from seqtag.errors import ConfigError, DataError, ParameterError, near_name
@@ -52,6 +53,7 @@ __all__ = [
     "load",
     "load_digits",
     "load_python_code",
+    "load_python_text",
     "make_commands",
     "make_memory",
     "make_signals",
@@ -90,10 +92,51 @@ def load_python_code(*, tokens: int | None = 200_000) -> Corpora:
     if tokens is not None and (not isinstance(tokens, int) or isinstance(tokens, bool) or tokens < 1000):
         raise ParameterError(f"tokens must be an int of at least 1000, or None; got {tokens!r}.")
     held_out = None if tokens is None else max(4000, tokens // 8)
+    return _of_library(tokens, held_out, take)
+
+
+def load_python_text(*, characters: int | None = 1_000_000, part: str = "source") -> Corpora:
+    """Load the source of Python's own standard library, or its docstrings, as running text for language models.
+
+    Whole modules go to one split or another, by a hash of their names. An empty line is an empty sequence.
+
+    Parameters
+    ----------
+    characters : int, optional
+        Most characters of ``train``, the ends of lines counted; ``dev`` and ``test`` have an eighth of it each. None
+        takes the whole library, more than ten million characters.
+    part : {"source", "docstrings"}
+        What is taken of each module.
+
+    Returns
+    -------
+    dict of str to Corpus
+        ``train``, ``dev`` and ``test``: the lines with ``text``, and the module as group. They are the same for the
+        same release of Python.
+
+    Raises
+    ------
+    ParameterError
+        If ``characters`` is too few, or there is no such part.
+    DataError
+        If this Python has been installed without the source of its library.
+    """
+    if characters is not None and (
+        not isinstance(characters, int) or isinstance(characters, bool) or characters < 10_000
+    ):
+        raise ParameterError(f"characters must be an int of at least 10000, or None; got {characters!r}.")
+    if part not in PARTS.names():
+        near = near_name(str(part), PARTS.names())
+        raise ParameterError(f"part must be one of {', '.join(PARTS)}; got {part!r}.{near}")
+    held_out = None if characters is None else characters // 8
+    return _of_library(characters, held_out, lambda modules, split, limit: take_text(modules, split, part, limit))
+
+
+def _of_library(size: int | None, held_out: int | None, taken: Callable[..., Corpus]) -> Corpora:
     root = Path(sysconfig.get_path("stdlib"))
     modules = standard_library(root)
-    limits = {"train": tokens, "dev": held_out, "test": held_out}
-    corpora = {split: take(modules, split, limit) for split, limit in limits.items()}
+    limits = {"train": size, "dev": held_out, "test": held_out}
+    corpora = {split: taken(modules, split, limit) for split, limit in limits.items()}
     if not all(corpora.values()):
         raise DataError(
             f"{root} must hold the source of the standard library; found {len(modules)} usable modules. "
@@ -368,6 +411,7 @@ def _coarse(corpus: Corpus) -> Corpus:
 
 _LOADERS: dict[str, Callable[..., Corpora]] = {
     "python_code": load_python_code,
+    "python_text": load_python_text,
     "digits": load_digits,
     "tagging": make_tagging,
     "commands": make_commands,

@@ -32,7 +32,28 @@ def load(path: str | Path, *, threads: int | None = None, window: int = WINDOW, 
     BundleError
         If the folder is no model, or is broken.
     """
-    bundle = Bundle.read(path)
+    return opened(Bundle.read(path), path=path, threads=threads, window=window, overlap=overlap)
+
+
+def opened(
+    bundle: Bundle,
+    *,
+    path: str | Path | None = None,
+    threads: int | None = None,
+    window: int = WINDOW,
+    overlap: int = OVERLAP,
+) -> Any:
+    """Open a model that has been read, as `load` does.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        The model.
+    path : path, optional
+        Where it was read.
+    threads, window, overlap : int
+        As for `load`.
+    """
     if bundle.manifest.get("task") == TASK:
         return LanguagePredictor.from_bundle(bundle, threads=threads)
     return Predictor.from_bundle(bundle, path=path, threads=threads, window=window, overlap=overlap)

@@ -158,7 +158,10 @@ class Predictor:
             If its files do not fit together.
         """
         if bundle.manifest.get("task") == "language_modelling":
-            raise BundleError("this is a language model, which labels nothing; open it with seqtag.load.")
+            raise BundleError(
+                "this is a language model, which labels nothing; open it with seqtag.load, or use seqtag generate, "
+                "seqtag rank and seqtag evaluate."
+            )
         try:
             features = tuple(Feature.from_dict(state) for state in bundle.json("vocabulary.json"))
             manifest = bundle.manifest

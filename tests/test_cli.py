@@ -27,7 +27,7 @@ from seqtag.documents.writers import FORMATS
 from seqtag.errors import DataError
 
 ROOT = Path(seqtag.__file__).parents[1]
-COMMANDS = ("train", "tune", "evaluate", "predict", "trace", "check", "schema", "data")
+COMMANDS = ("train", "tune", "evaluate", "predict", "trace", "generate", "rank", "check", "schema", "data")
 SMALL = "task: tagging\ndata: {dataset: tagging, sequences: 12}\n"
 
 
@@ -152,7 +152,7 @@ WRONG = [
     (["evaluate", "full", "--format", "csv"], 2, "--format and --set say how to read a file; name it with --data."),
     (["evaluate", "full", "--set", "text=text"], 2, "--format and --set say how to read a file; name it with --data."),
     (["evaluate", "full", "--data", "x", "--set", "text"], 2, "error: --set text: must be written key=value"),
-    (["check", "c.yaml", "--set", "task=classify"], 2, "task must be one of tagging, classification, joint; got 'classify'. Did you mean 'classification'?\n"),
+    (["check", "c.yaml", "--set", "task=classify"], 2, "task must be one of tagging, classification, joint, language_modelling; got 'classify'. Did you mean 'classification'?\n"),
     (["check", "c.yaml", "--set", "model.pooling=max"], 2, "model.pooling is unknown. It belongs to task: classification or joint.\n"),
     (["check", "c.yaml", "--set", "model.encoders=[frames]"], 2, "error: encoder 'frames' reads numbers, and these sequences have tokens."),
     (["predict", "full", "a.txt", "--text", "a"], 2, "give files, - for standard input, or --text once or more often."),

@@ -165,15 +165,17 @@ def test_what_is_given_reaches_the_estimator():
 
 
 def test_tables_by_task_know_the_same_tasks():
-    assert set(TASKS) == set(RULES) == set(DECODERS)
+    assert set(TASKS) == set(RULES) == {*DECODERS, "language_modelling"}  # which labels nothing
 
 
 @pytest.mark.parametrize("task", list(TASKS))
 def test_every_parameter_has_a_place(task):
     config = parse_config(SMALL_OF[task])
-    placed = {*config.model, *config.training, "random_state", "verbose", "warm_start"}
-    assert placed == set(schema(estimator_class(task)))
-    assert {"units", "cell", "encoders"} <= set(config.model)
+    parameters = set(schema(estimator_class(task)))
+    elsewhere = {"random_state", "verbose", "warm_start"} & parameters
+    assert {*config.model, *config.training} == parameters - elsewhere
+    assert {"random_state", "verbose"} <= elsewhere
+    assert {"units", "cell", "level" if task == "language_modelling" else "encoders"} <= set(config.model)
     assert {"epochs", "learning_rate"} <= set(config.training)
 
 
@@ -182,7 +184,8 @@ DATA = [
     "{dataset: conll2000, dev: 0.1}",
     "{dataset: ud_english_ewt, label: xpos, columns: [lemma]}",
     "{train: a.conll}",
-    "{train: a.txt, dev: b.txt, test: c.txt, columns: {pos: 1}, separator: ' ', comments: '#'}",
+    "{train: a.iob, dev: b.iob, test: c.iob, columns: {pos: 1}, separator: ' ', comments: '#'}",
+    "{train: a.txt, dev: b.txt}",
     "{train: a.conllu, dev: 0.25, label: 'feats:Number'}",
     "{train: a.csv, sequence: id, text: body}",
     "{train: a.dat, format: jsonl, tokenizer: words}",
@@ -225,13 +228,13 @@ def test_the_data_is_read_without_an_estimator():
 
 TASK = "task: tagging\n"
 WRONG = [
-    ("data: {dataset: tagging}", "c.yaml:1: task must be one of tagging, classification, joint; got None."),
-    ("task: taging\ndata: {dataset: tagging}", "c.yaml:1: task must be one of tagging, classification, joint; got 'taging'. Did you mean 'tagging'?"),
-    ("task: [tagging]\ndata: {dataset: tagging}", "c.yaml:1: task must be one of tagging, classification, joint; got ['tagging']."),
+    ("data: {dataset: tagging}", "c.yaml:1: task must be one of tagging, classification, joint, language_modelling; got None."),
+    ("task: taging\ndata: {dataset: tagging}", "c.yaml:1: task must be one of tagging, classification, joint, language_modelling; got 'taging'. Did you mean 'tagging'?"),
+    ("task: [tagging]\ndata: {dataset: tagging}", "c.yaml:1: task must be one of tagging, classification, joint, language_modelling; got ['tagging']."),
     (TASK, "c.yaml:1: data must name a data set (dataset: NAME) or files (train: FILE); got nothing."),
     (TASK + "data: x", "c.yaml:2: data must be a mapping of names to values; got 'x'."),
     (TASK + "data: {}", "c.yaml:2: data must name a file under train, or a data set under dataset."),
-    (TASK + "data: {dataset: conll200}", "c.yaml:2: data.dataset: data set must be one of python_code, digits, tagging,"),
+    (TASK + "data: {dataset: conll200}", "c.yaml:2: data.dataset: data set must be one of python_code, python_text, digits,"),
     (TASK + "data: {dataset: [a]}", "c.yaml:2: data.dataset: data set must be one of"),
     (TASK + "data:\n  dataset: tagging\n  sequence: 3", "c.yaml:4: data.sequence is unknown. Did you mean 'sequences'?"),
     (TASK + "data: {dataset: tagging, sequences: many}", "c.yaml:2: data.sequences must be an int; got 'many'."),

@@ -33,7 +33,7 @@ BIG = {"ud_english_ewt", "nsmc", "ptb"}
 def test_every_data_set_has_a_function_and_every_function_a_data_set():
     functions = {name.partition("_")[2]: name for name in datasets.__all__ if name.split("_")[0] in ("fetch", "make")}
     assert functions.pop("glove") == "fetch_glove"  # word vectors, see test_embeddings.py
-    assert set(functions) | {"python_code", "digits"} == set(DATASETS.names())
+    assert set(functions) | {"python_code", "python_text", "digits"} == set(DATASETS.names())
     assert all(name.startswith("fetch_") == (short in FETCHED) for short, name in functions.items())
     assert list(datasets._LOADERS) == list(DATASETS.names())
 
@@ -353,6 +353,8 @@ def test_a_local_folder_that_is_none_is_refused(tmp_path, monkeypatch):
         ("digits", {"size": 3}, r"options of data set 'digits' must be among none at all; got 'size'\."),
         ("python_code", {"tokens": 10}, r"tokens must be an int of at least 1000, or None; got 10\."),
         ("python_code", {"tokens": True}, r"tokens must be an int of at least 1000, or None; got True\."),
+        ("python_text", {"characters": 10}, r"characters must be an int of at least 10000, or None; got 10\."),
+        ("python_text", {"part": "sorce"}, r"part must be one of source, docstrings; got 'sorce'\. Did you mean"),
     ],
 )
 def test_wrong_names_and_options_are_refused(name, options, message):

@@ -45,6 +45,7 @@ MODULES = [
     "seqtag.metrics.classes",
     "seqtag.metrics.counts",
     "seqtag.metrics.joint",
+    "seqtag.metrics.language",
     "seqtag.metrics.scorers",
     "seqtag.metrics.tagging",
     "seqtag.loading",

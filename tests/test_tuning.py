@@ -161,6 +161,7 @@ def test_the_json_schema_knows_what_can_be_tuned(task):
     space = rule["then"]["properties"]["tune"]["properties"]["space"]["properties"]
     known = {f"{group}.{name}" for group in ("model", "training") for name in grouped_fields(task)[group]}
     fixed = {"training.validation_fraction", "model.scheme", "model.multi_label"}
+    fixed |= {f"model.{name}" for name in ("level", "continuous", "go_backwards", "min_count", "max_vocabulary")}
     assert set(space) - {"model", "training"} == known - fixed
 
 
@@ -225,8 +226,10 @@ def test_a_domain_knows_its_values(domain, inside, outside):
 def test_the_default_space_is_one_the_task_allows_around_the_own_values(task, numeric, extra):
     config = parse_config(f"task: {task}\ndata: {{dataset: tagging}}\n{extra}")
     domains = default_domains(config, numeric)
-    assert ("training.neighbour_weight" in domains) is not numeric
-    assert ("model.pooling" in domains) is (task != "tagging")
+    writes = task == "language_modelling"
+    assert ("training.neighbour_weight" in domains) is not (numeric or writes)
+    assert ("model.pooling" in domains) is (task in ("classification", "joint"))
+    assert ("model.weight_dropout" in domains) is writes
     again = parse_config(replace(config, tune=Tune(space=domains)).to_yaml())
     assert again.tune.space == domains, "it is what a configuration may hold"
     assert space_of(config, numeric).outside == ()

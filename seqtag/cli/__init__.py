@@ -6,7 +6,7 @@ one of usage or configuration with 2. What is heavy is imported inside the comma
 
 from __future__ import annotations
 
-from seqtag.cli import _training, _using  # noqa: F401 - each adds its commands to the application
+from seqtag.cli import _training, _using, _writing  # noqa: F401 - each adds its commands to the application
 from seqtag.cli._app import app
 
 __all__ = ["app", "main"]

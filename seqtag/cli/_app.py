@@ -72,7 +72,7 @@ def start(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
 ) -> None:
-    """Sequence labeling: train taggers and classifiers, score them, label text and numbers."""
+    """Sequence labeling: train taggers, classifiers and language models, score them, label text and numbers, write."""
     log_to_stderr()
     if version:
         show(f"seqtag {seqtag.__version__}")

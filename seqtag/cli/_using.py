@@ -46,7 +46,7 @@ def evaluate(
         typer.Option(
             metavar="NAME",
             help="That file's format (conll, conllu, jsonl, csv, labelled_lines, npz, parallel), if not that of the "
-            "model's own files.",
+            "model's own files. A language model reads lines, too.",
         ),
     ] = None,
     set_: Annotated[
@@ -74,6 +74,7 @@ def evaluate(
 
     The baseline labels each word as the training data labels it most often; frames of numbers, and whole sequences,
     all get the label that is most frequent there. Classifiers also show how far their probabilities can be believed.
+    Of a language model it is the perplexity, beside that of the frequencies of single symbols.
     """
     from seqtag import experiment
     from seqtag.config import parse_options
@@ -259,7 +260,12 @@ def quantize(
         list[str] | None, typer.Option("--set", metavar="OPTION=VALUE", help="An option of that format: text=review.")
     ] = None,
     max_loss: Annotated[
-        float, typer.Option(metavar="POINTS", min=0, help="How many points (percent) of the score may be lost.")
+        float,
+        typer.Option(
+            metavar="POINTS",
+            min=0,
+            help="How many points (percent) of the score may be lost; by how many percent a perplexity may grow.",
+        ),
     ] = 0.1,
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
 ) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from seqtag.config import _yaml
-from seqtag.config._data import Data, data_of
+from seqtag.config._data import Data, data_of, format_of
 from seqtag.config._fields import GROUPS, TASKS, estimator_class, grouped_fields, mapping_of, refuse_unknown, value_of
 from seqtag.config._tune import Choice, Domain, Range, Tune, tune_of
 from seqtag.config._yaml import Document
@@ -29,6 +29,7 @@ __all__ = [
     "Domain",
     "Range",
     "Tune",
+    "format_of",
     "json_schema",
     "load_config",
     "parse_config",
@@ -153,7 +154,7 @@ def _config_of(document: Document) -> Config:
     groups = grouped_fields(task) if task else {}
     elsewhere = {name: f"Write it as {group}.{name}." for group in GROUPS for name in groups.get(group, {})}
     refuse_unknown(document, (), document.value, SECTIONS, elsewhere | {"random_state": "Write it as seed."})
-    data = data_of(document)
+    data = data_of(document, task)
     model, training = (_parameters(document, task, group, groups.get(group), elsewhere) for group in GROUPS)
     output = value_of(document, ("output",), document.value, _output_field(document.name))
     seed = (

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from seqtag.config._fields import dataset_options, mapping_of, options_of, refuse_unknown, value_of
 from seqtag.config._yaml import Document, KeyPath
-from seqtag.data.readers import READERS, detect_format
+from seqtag.data.readers import READERS, detect_format, suffix_of
 from seqtag.datasets import DATASETS
 from seqtag.errors import ConfigError
 from seqtag.params import Field
@@ -55,15 +56,44 @@ class Data:
         return given | dict(self.options)
 
 
-def data_of(document: Document) -> Data:
-    """Check the section ``data``; what is wrong is noted in the document."""
+PLAIN_TEXT = ("language_modelling",)
+"""The tasks that learn from text as it stands: a file is such text unless its suffix tells a format with more."""
+
+
+def format_of(path: str | Path, task: str = "") -> str:
+    """Tell the format of a file from its suffix and from what it is for.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    task : str
+        A name in `TASKS`. For a language model ``.txt``, and a suffix that tells nothing, are lines of text.
+
+    Raises
+    ------
+    ConfigError
+        If the suffix is none that is known.
+    """
+    if task in PLAIN_TEXT:
+        if suffix_of(path) == ".txt":
+            return "lines"
+        try:
+            return detect_format(path)
+        except ConfigError:
+            return "lines"
+    return detect_format(path)
+
+
+def data_of(document: Document, task: str = "") -> Data:
+    """Check the section ``data`` of a task; what is wrong is noted in the document."""
     if document.value.get("data") is None:
         document.note(("data",), "data must name a data set (dataset: NAME) or files (train: FILE); got nothing.")
         return Data()
     given = mapping_of(document, "data")
     if given is None:
         return Data()
-    return _dataset(document, given) if "dataset" in given else _files(document, given)
+    return _dataset(document, given) if "dataset" in given else _files(document, given, task)
 
 
 def _dataset(document: Document, given: dict[str, Any]) -> Data:
@@ -79,7 +109,7 @@ def _dataset(document: Document, given: dict[str, Any]) -> Data:
     return Data(name, dev_share=share, options=_options(document, given, options))
 
 
-def _files(document: Document, given: dict[str, Any]) -> Data:
+def _files(document: Document, given: dict[str, Any], task: str) -> Data:
     files = {split: given[split] for split in SPLITS if given.get(split) is not None}
     share = files.pop("dev") if isinstance(files.get("dev"), (int, float)) else None
     if share is not None and not _is_share(share):
@@ -96,7 +126,7 @@ def _files(document: Document, given: dict[str, Any]) -> Data:
             "data.dev must be a file where data.stream is true, since the end of a stream is not known; "
             f"got {share!r}. Without dev, training.validation_fraction of train is held out.",
         )
-    format = _format(document, given)
+    format = _format(document, given, task)
     options: dict[str, Field] = {}
     for name in READERS if format is None else [format]:
         options |= options_of(READERS[name])
@@ -104,7 +134,7 @@ def _files(document: Document, given: dict[str, Any]) -> Data:
     return Data(None, files, format, share, _options(document, given, options), stream is True)
 
 
-def _format(document: Document, given: dict[str, Any]) -> str | None:
+def _format(document: Document, given: dict[str, Any], task: str) -> str | None:
     """Return the format that is named, or that the training file's suffix tells."""
     path, named = given.get("train"), given.get("format")
     if path is None:
@@ -114,7 +144,7 @@ def _format(document: Document, given: dict[str, Any]) -> str | None:
         return None if reader is None else named
     if not isinstance(path, str) or not path:
         return None
-    return _tried(document, ("data", "train"), "data.format: ", detect_format, path)
+    return _tried(document, ("data", "train"), "data.format: ", lambda file: format_of(file, task), path)
 
 
 def _options(document: Document, given: dict[str, Any], fields: dict[str, Field]) -> dict[str, Any]:

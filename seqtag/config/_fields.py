@@ -19,6 +19,7 @@ TASKS: Registry[str] = Registry("task")
 TASKS.add("tagging", "seqtag.tasks.tagger:SequenceTagger")
 TASKS.add("classification", "seqtag.tasks.classifier:SequenceClassifier")
 TASKS.add("joint", "seqtag.tasks.joint:JointTagger")
+TASKS.add("language_modelling", "seqtag.tasks.language_model:LanguageModel")
 
 GROUPS = ("model", "training")
 """The groups of parameters that have a section of their own."""

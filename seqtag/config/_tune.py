@@ -26,6 +26,10 @@ FIXED = {
     "validation_fraction": "It decides what is scored, so that scores could not be compared.",
     "scheme": "It decides how is scored, so that scores could not be compared.",
     "multi_label": "It decides how is scored, so that scores could not be compared.",
+    **dict.fromkeys(
+        ("level", "continuous", "go_backwards", "min_count", "max_vocabulary"),
+        "It decides what is predicted, so that scores could not be compared.",
+    ),
 }
 """Parameters that no trial may change, and why."""
 

@@ -114,6 +114,16 @@ _add(
     revision="that of the running Python",
 )
 _add(
+    "python_text",
+    "Python's standard library as text",
+    "language modelling (characters)",
+    "Python",
+    licence="Python Software Foundation License Version 2 (LICENSE of the installed Python)",
+    citation="Python Software Foundation. The Python Standard Library. https://docs.python.org/3/library/",
+    source="the standard library of the Python that runs (sysconfig.get_path('stdlib'))",
+    revision="that of the running Python",
+)
+_add(
     "digits",
     "Handwritten digits of scikit-learn",
     "sequence classification of numbers",

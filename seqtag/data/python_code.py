@@ -22,7 +22,7 @@ import re
 import tokenize
 import warnings
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate, takewhile
 from pathlib import Path
 
@@ -330,13 +330,18 @@ def take(modules: Mapping[str, Path], split: str, limit: int | None) -> Corpus:
     """
     sequences: list[Sequence] = []
     room = limit
-    for name in sorted((name for name in modules if split_of(name) == split), key=_rank):
+    for name in by_rank(name for name in modules if split_of(name) == split):
         for sequence in _share(_label_file(modules[name], name), limit):
             if room is not None and len(sequence) > room:
                 return Corpus(tuple(sequences), f"python_code {split}")
             room = None if room is None else room - len(sequence)
             sequences.append(sequence)
     return Corpus(tuple(sequences), f"python_code {split}")
+
+
+def by_rank(modules: Iterable[str]) -> list[str]:
+    """Sort modules by a hash of their names, so that the first of them are from all over the library."""
+    return sorted(modules, key=_rank)
 
 
 def _rank(module: str) -> int:

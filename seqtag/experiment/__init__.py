@@ -12,15 +12,16 @@ from typing import Any
 
 from seqtag import metrics
 from seqtag.bundle import Bundle, check_replaceable, dump_json
-from seqtag.config import Config, Data, parse_data
+from seqtag.config import Config, Data, format_of, parse_data
 from seqtag.data.corpus import Corpus
-from seqtag.data.readers import detect_format, read
+from seqtag.data.readers import read
 from seqtag.data.streaming import CorpusStream
 from seqtag.errors import BundleError, ConfigError, SeqtagError
 from seqtag.experiment._curves import check_curve_file, save_curve, threshold_table, thresholds
 from seqtag.experiment._reading import (
     SHOWN,
     Corpora,
+    as_read,
     check_encoders,
     check_labelled,
     coverage_of,
@@ -34,7 +35,7 @@ from seqtag.experiment._scores import Evaluation, evaluate_corpus, score_table
 from seqtag.experiment._smaller import Comparison, compare
 from seqtag.experiment._tasks import RULES, Baseline
 from seqtag.export.quantize import Weights, quantized
-from seqtag.predictor import Predictor
+from seqtag.loading import opened
 
 __all__ = [
     "CONFIG_FILE",
@@ -45,6 +46,7 @@ __all__ = [
     "Comparison",
     "Evaluation",
     "Result",
+    "as_read",
     "check_curve_file",
     "check_encoders",
     "check_labelled",
@@ -81,7 +83,7 @@ class Result:
         The model's folder.
     config : Config
         What was run, the seed drawn.
-    estimator : SequenceEstimator
+    estimator : SequenceEstimator or LanguageModel
         Fitted.
     evaluations : tuple of Evaluation
         ``dev`` and ``test``, as far as there are such data.
@@ -128,7 +130,7 @@ def run(
     check_output(config.output)
     config = config if config.seed is not None else replace(config, seed=secrets.randbelow(2**31))
     corpora = corpora or read_corpora(config.data, config.task)
-    corpora = {split: retokenize(corpus, config.model["tokenizer"]) for split, corpus in corpora.items()}
+    corpora = {split: as_read(corpus, config.model) for split, corpus in corpora.items()}
     say(summary(corpora, config.task))
     warn_of_unseen(corpora, config.task)
     check_encoders(config, corpora)
@@ -136,7 +138,7 @@ def run(
         say("no dev data: a share of train (validation_fraction) is held out to choose the best epoch")
     estimator = config.estimator().set_params(verbose=verbose)
     estimator.fit(corpora["train"], validation_data=corpora.get("dev"))
-    for coverage in estimator.coverage_:
+    for coverage in getattr(estimator, "coverage_", ()):  # a language model has none
         say(coverage.to_text())
     evaluations = tuple(
         evaluate_corpus(estimator.predictor_, corpora[split], corpora["train"], name=split)
@@ -182,9 +184,10 @@ def evaluate(
     """
     bundle = Bundle.read(path)
     name, corpus, train = _labelled(bundle, path, split, data, format, options or {})
-    with Predictor.from_bundle(bundle) as predictor:
-        known = {*map(str, predictor.labels), *predictor.intents}
-        warn_of_unknown(corpus, name, "the model does not know", known, predictor.task)
+    with opened(bundle) as predictor:
+        if RULES[predictor.task].tables:
+            known = {*map(str, predictor.labels), *predictor.intents}
+            warn_of_unknown(corpus, name, "the model does not know", known, predictor.task)
         return evaluate_corpus(predictor, corpus, train, name=name, mode=mode)
 
 
@@ -212,7 +215,8 @@ def quantize(
     split, data, format, options
         What to score both on, as for `evaluate`.
     max_loss : float
-        How much of the main score, which is from 0 to 1, may be lost.
+        How much of the main score, which is from 0 to 1, may be lost; of a language model, by what share its
+        perplexity may grow.
 
     Returns
     -------
@@ -232,8 +236,11 @@ def quantize(
     name, corpus, _ = _labelled(bundle, path, split, data, format, options or {})
     comparison = compare(bundle, smaller, corpus, name)
     if comparison.loss > max_loss:
+        may = f"lose at most {100 * max_loss:g} points", "loses"
+        if comparison.of_language:
+            may = f"raise the perplexity by at most {100 * max_loss:g} %", "raises it by"
         raise ConfigError(
-            f"a smaller model may lose at most {100 * max_loss:g} points on {name}; with {weights} weights it loses "
+            f"a smaller model may {may[0]} on {name}; with {weights} weights it {may[1]} "
             f"{100 * comparison.loss:.2f}. Nothing was written: allow more, or keep float16 weights.\n"
             + comparison.to_text()
         )
@@ -258,9 +265,16 @@ def _labelled(
         corpus, train = _own_split(source, task, split, path)
     else:
         name = str(data)
+        format = format or _format_beside(source, name, task)
         corpus, train = _read_beside(source, name, format, options), _training_data(source, task)
     check_labelled(corpus, task)
-    return name, retokenize(corpus, bundle.manifest["tokenizer"]), train
+    return name, as_read(corpus, _reading_params(bundle)), train
+
+
+def _reading_params(bundle: Bundle) -> dict[str, Any]:
+    """Return what decides how a model reads a corpus."""
+    manifest = bundle.manifest
+    return manifest.get("params", {}) | {name: manifest[name] for name in ("tokenizer",) if name in manifest}
 
 
 def check_output(path: str | Path) -> None:
@@ -302,21 +316,20 @@ def _own_split(source: Data, task: str, split: str, path: str | Path) -> tuple[C
     return corpus.read() if isinstance(corpus, CorpusStream) else corpus, corpora["train"]
 
 
-def _read_beside(source: Data, path: str, format: str | None, options: Mapping[str, Any]) -> Corpus:
-    """Read a file as the model's own files were read, unless its suffix tells another format."""
-    format = format or _format_beside(source, path)
+def _read_beside(source: Data, path: str, format: str, options: Mapping[str, Any]) -> Corpus:
+    """Read a file; where its format is that of the model's own files, with their options."""
     own = source.options if format == source.format else {}
     return read(path, format, {**own, **options})
 
 
-def _format_beside(source: Data, path: str) -> str:
+def _format_beside(source: Data, path: str, task: str) -> str:
     """Return the format of the model's own files, for a file with their suffix or one that tells nothing."""
     if source.format is None:
-        return detect_format(path)
+        return format_of(path, task)
     if Path(path).suffixes == Path(source.files["train"]).suffixes:
         return source.format
     try:
-        return detect_format(path)
+        return format_of(path, task)
     except ConfigError:
         return source.format
 

@@ -97,6 +97,26 @@ def _retokenized(sequence: Sequence, tokenizer: str) -> Sequence:
     return replace(sequence, tokens=tokens, offsets=offsets, lines=lines)
 
 
+def as_read(corpus: Any, params: Mapping[str, Any]) -> Any:
+    """Return a corpus as a model reads it: its texts cut by the model's tokenizer, or texts that hold something.
+
+    Parameters
+    ----------
+    corpus : Corpus or CorpusStream
+        As a reader made it.
+    params : mapping
+        The model's parameters. A language model of separate texts passes over blank lines; one of a text in pieces
+        (``continuous``) reads an empty line as the line break that it is.
+    """
+    if "continuous" not in params:
+        return retokenize(corpus, params["tokenizer"])
+    if params["continuous"]:
+        return corpus
+    if isinstance(corpus, CorpusStream):
+        return CorpusStream(lambda: (sequence for sequence in corpus if len(sequence)), name=corpus.name)
+    return replace(corpus, sequences=tuple(sequence for sequence in corpus if len(sequence)))
+
+
 def check_labelled(corpus: Corpus | CorpusStream, task: str) -> None:
     """Refuse a corpus that is empty or lacks the labels of a task, before anything is spent on it.
 
@@ -179,11 +199,12 @@ def check_encoders(config: Config, corpora: Mapping[str, Corpus]) -> None:
     DataError, ConfigError
         As training would, naming the column, the vectors or the kind of sequence that is not there.
     """
-    if config.model["encoders"] == "auto":
+    choices = config.model.get("encoders", "auto")  # a language model has none
+    if choices == "auto":
         return
     firsts = [next(sequence for sequence in corpus if len(sequence)) for corpus in corpora.values()]
     others = []
-    for choice in config.model["encoders"]:
+    for choice in choices:
         name, arguments, options = parse_choice(choice)
         if name == "embeddings":
             check_beginning(arguments[0], options.get("encoding", "utf-8"))
@@ -210,7 +231,7 @@ def coverage_of(config: Config, corpora: Mapping[str, Corpus]) -> list[Coverage]
     DataError
         If a file cannot be found or read, naming the line.
     """
-    choices = config.model["encoders"]
+    choices = config.model.get("encoders", "auto")
     chosen = [] if choices == "auto" else [c for c in choices if parse_choice(c)[0] == "embeddings"]
     if not chosen:
         return []

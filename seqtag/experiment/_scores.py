@@ -11,6 +11,7 @@ from seqtag.data.corpus import Corpus
 from seqtag.data.streaming import CorpusStream
 from seqtag.experiment._reading import check_labelled, is_numeric
 from seqtag.experiment._tasks import RULES, Baseline, Report
+from seqtag.language import LanguagePredictor
 from seqtag.predictor import Predictor
 
 
@@ -22,7 +23,7 @@ class Evaluation:
     ----------
     name : str
         The corpus: a split, or a file.
-    report : Report, ClassReport or JointReport
+    report : Report, ClassReport, JointReport or LanguageReport
         The model's scores.
     baseline : Baseline, optional
         Those of the training data's frequencies; None where the training data could not be read.
@@ -58,7 +59,7 @@ class Evaluation:
 
 
 def evaluate_corpus(
-    predictor: Predictor,
+    predictor: Predictor | LanguagePredictor,
     corpus: Corpus,
     train: Corpus | CorpusStream | None,
     *,
@@ -69,7 +70,7 @@ def evaluate_corpus(
 
     Parameters
     ----------
-    predictor : Predictor
+    predictor : Predictor or LanguagePredictor
         The model.
     corpus : Corpus
         Labelled, as the model's task asks.
@@ -88,14 +89,15 @@ def evaluate_corpus(
         If ``mode`` is given for a model that has no spans to count.
     """
     check_labelled(corpus, predictor.task)
-    rules = RULES[predictor.task]
+    rules: Any = RULES[predictor.task]
     report, reliability, spans = rules.scores(predictor, corpus, mode)
     baseline = None if train is None else rules.baseline(predictor, train, corpus, mode)
-    return Evaluation(name, report, baseline, reliability, "frames" if is_numeric(corpus) else "tokens", spans)
+    unit = report.level if isinstance(report, metrics.LanguageReport) else "tokens"
+    return Evaluation(name, report, baseline, reliability, "frames" if is_numeric(corpus) else unit, spans)
 
 
 def score_table(evaluations: Iterable[Evaluation]) -> str:
-    """Return the main scores in percent, each beside the baseline's, and what the baseline is."""
+    """Return the main scores, shares in percent, each beside the baseline's, and what the baseline is."""
     evaluations = tuple(evaluations)
     if not evaluations:
         return "no scores: the data has neither dev nor test."
@@ -110,7 +112,13 @@ def score_table(evaluations: Iterable[Evaluation]) -> str:
 
 def _row(one: Evaluation) -> list[Any]:
     row: list[Any] = [one.name]
+    scale = scale_of(one.report)
     for name, score in one.report.main_scores.items():
-        row += [100 * score, 100 * one.baseline.report.main_scores[name] if one.baseline else None]
+        row += [scale * score, scale * one.baseline.report.main_scores[name] if one.baseline else None]
     row += [100 * one.reliability.expected_calibration_error] if one.reliability else []
     return [*row, *one.report.sizes.values()]
+
+
+def scale_of(report: Report) -> int:
+    """Return what the main scores are multiplied by where people read them: shares are shown in percent."""
+    return 1 if isinstance(report, metrics.LanguageReport) else 100

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from dataclasses import dataclass
@@ -10,8 +11,10 @@ from typing import Any
 from seqtag import render
 from seqtag.bundle import Bundle
 from seqtag.data.corpus import Corpus
-from seqtag.experiment._scores import Evaluation, evaluate_corpus
-from seqtag.predictor import Predictor
+from seqtag.experiment._scores import Evaluation, evaluate_corpus, scale_of
+from seqtag.language import LanguagePredictor
+from seqtag.loading import opened
+from seqtag.metrics import LanguageReport
 
 ROUNDS = 3
 
@@ -39,8 +42,8 @@ class Candidate:
 
     @property
     def score(self) -> float:
-        """The main score: of the main scores the first."""
-        return next(iter(self.evaluation.report.main_scores.values()))
+        """The main score, of which more is better."""
+        return self.evaluation.report.score
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,17 @@ class Comparison:
 
     @property
     def loss(self) -> float:
-        """How much lower the smaller one scores, from 0 to 1; negative where it scores higher."""
-        return self.before.score - self.after.score
+        """How much lower the smaller one scores, from 0 to 1; negative where it scores higher.
+
+        Of language models it is how much greater its perplexity is, as a share.
+        """
+        lost = self.before.score - self.after.score
+        return math.expm1(min(lost, 700.0)) if self.of_language else lost
+
+    @property
+    def of_language(self) -> bool:
+        """Whether they are language models."""
+        return isinstance(self.before.evaluation.report, LanguageReport)
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as what JSON can hold."""
@@ -74,12 +86,13 @@ class Comparison:
         }
 
     def to_text(self) -> str:
-        """Return a table, scores in percent."""
+        """Return a table, shares in percent."""
         names = list(self.before.evaluation.report.main_scores)
         unit = self.before.evaluation.unit
         rows = []
         for one in (self.before, self.after):
-            scores = [100 * one.evaluation.report.main_scores[name] for name in names]
+            report = one.evaluation.report
+            scores = [scale_of(report) * report.main_scores[name] for name in names]
             rows.append([one.weights, one.size / 1e6, round(one.speed), *scores])
         title = [f"{self.before.evaluation.name} ({unit})", "MB", f"{unit}/s on one core", *names]
         return render.table(rows, title)
@@ -98,15 +111,16 @@ def compare(before: Bundle, after: Bundle, corpus: Corpus, name: str) -> Compari
         What to call it.
     """
     bundles = (before, after)
-    predictors = [Predictor.from_bundle(bundle, threads=1) for bundle in bundles]
+    predictors = [opened(bundle, threads=1) for bundle in bundles]
     evaluations = [evaluate_corpus(predictor, corpus, None, name=name) for predictor in predictors]
     seconds: list[list[float]] = [[], []]
     for _ in range(ROUNDS):
         for predictor, taken in zip(predictors, seconds, strict=True):
             start = time.perf_counter()
-            predictor.predict(corpus)
+            _answer(predictor, corpus)
             taken.append(time.perf_counter() - start)
-    tokens = sum(map(len, corpus))
+    report = evaluations[0].report
+    tokens = report.symbols if isinstance(report, LanguageReport) else sum(map(len, corpus))
     found = [
         Candidate(
             bundle.manifest.get("weights", "float32"),
@@ -119,3 +133,10 @@ def compare(before: Bundle, after: Bundle, corpus: Corpus, name: str) -> Compari
     for predictor in predictors:
         predictor.close()
     return Comparison(*found)
+
+
+def _answer(predictor: Any, corpus: Corpus) -> None:
+    if isinstance(predictor, LanguagePredictor):
+        predictor.log_probabilities(corpus)
+    else:
+        predictor.predict(corpus)

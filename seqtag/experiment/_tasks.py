@@ -13,15 +13,18 @@ import numpy as np
 from seqtag import metrics
 from seqtag.answers import with_probabilities
 from seqtag.data.corpus import Corpus, Sequence
+from seqtag.data.lookup import UNKNOWN
 from seqtag.data.schemes import SCHEMES
 from seqtag.data.sequence import called
 from seqtag.data.streaming import CorpusStream
+from seqtag.data.symbols import END
 from seqtag.errors import ConfigError, DataError
+from seqtag.language import TASK, LanguagePredictor
 from seqtag.metrics.baselines import most_frequent
 from seqtag.predictor import Predictor
 from seqtag.registry import Registry
 
-Report: TypeAlias = metrics.Report | metrics.ClassReport | metrics.JointReport
+Report: TypeAlias = metrics.Report | metrics.ClassReport | metrics.JointReport | metrics.LanguageReport
 
 
 class Scores(NamedTuple):
@@ -29,7 +32,7 @@ class Scores(NamedTuple):
 
     Parameters
     ----------
-    report : Report, ClassReport or JointReport
+    report : Report, ClassReport, JointReport or LanguageReport
         The scores.
     reliability : Reliability, optional
         How far its probabilities can be believed: those of predicted spans, where labels write spans, of labels or
@@ -48,7 +51,7 @@ class Baseline(NamedTuple):
 
     Parameters
     ----------
-    report : Report, ClassReport or JointReport
+    report : Report, ClassReport, JointReport or LanguageReport
         The scores.
     about : str
         What is answered, in a few words.
@@ -210,11 +213,43 @@ class JointRules:
         return Baseline(metrics.joint_report(_pairs(corpus), pairs, predictor.scheme, mode), about)
 
 
+class LanguageRules:
+    """Text alone, without labels; the frequencies of single symbols have to be beaten."""
+
+    tables: Mapping[str, str] = {}
+
+    def labels_of(self, sequence: Sequence) -> tuple[str, ...] | None:
+        """Return no labels, which text needs none of; None for numbers."""
+        return () if sequence.frames is None else None
+
+    def lacks(self, sequence: Sequence) -> str:
+        """Word that numbers are no text."""
+        return f"a language model reads text; {called(sequence)} holds numbers."
+
+    def scores(self, predictor: Any, corpus: Corpus, mode: metrics.Mode) -> Scores:
+        """Compute how probable the texts are."""
+        if mode == "strict":
+            raise ConfigError("mode 'strict' says how spans are counted, and a language model has none; leave it out.")
+        rows = predictor.log_probabilities(corpus)
+        unknown = sum(int((ids == UNKNOWN).sum()) for ids in _ids(predictor, corpus))
+        return Scores(metrics.language_report(predictor.table.level, rows, unknown))
+
+    def baseline(self, predictor: Any, train: Corpus | CorpusStream, corpus: Corpus, mode: metrics.Mode) -> Baseline:
+        """Give each symbol the share that it has of the training texts, which the model's table has counted."""
+        log_p = metrics.unigram_log_probabilities(predictor.table.counts)
+        ids = list(_ids(predictor, corpus))
+        rows = [log_p[[*text, END]] for text in ids]
+        unknown = sum(int((text == UNKNOWN).sum()) for text in ids)
+        about = f"each {predictor.table.level.removesuffix('s')} is as probable as it is frequent in train"
+        return Baseline(metrics.language_report(predictor.table.level, rows, unknown), about)
+
+
 RULES: Registry[Rules] = Registry("task")
 """The rules by task."""
 RULES.add("tagging", TaggingRules())
 RULES.add("classification", ClassificationRules())
 RULES.add("joint", JointRules())
+RULES.add(TASK, LanguageRules())
 
 
 def _pairs(corpus: Corpus) -> list[tuple[list[str], str]]:
@@ -223,6 +258,10 @@ def _pairs(corpus: Corpus) -> list[tuple[list[str], str]]:
 
 def _words(corpus: Iterable[Sequence]) -> Iterator[tuple[str, ...]]:
     return (sequence.tokens if sequence.frames is None else ("",) * len(sequence) for sequence in corpus)
+
+
+def _ids(predictor: LanguagePredictor, corpus: Corpus) -> Iterator[np.ndarray]:
+    return (predictor.table.encode(sequence, i) for i, sequence in enumerate(corpus))
 
 
 def _gold(predictor: Predictor, corpus: Corpus) -> list[Any]:

@@ -33,11 +33,14 @@ class Format:
         estimator's are.
     place : callable
         ``place(output, options)`` gives the folder that is filled, where that is not the output itself.
+    language : bool
+        Whether it holds language models, too.
     """
 
     title: str
     write: Callable[..., None]
     place: Callable[[Path, Mapping[str, Any]], Path] = field(default=lambda output, options: output)
+    language: bool = False
 
 
 FORMATS: Registry[Format] = Registry("export format")
@@ -80,6 +83,11 @@ def export(
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
         raise BundleError(f"{place} must not exist yet, or be an empty folder; choose another output, or remove it.")
     bundle = model if isinstance(model, Bundle) else Bundle.read(model)
+    if bundle.manifest.get("task") == "language_modelling" and not chosen.language:
+        able = " and ".join(name for name in FORMATS if FORMATS[name].language)
+        raise ConfigError(
+            f"export format {format!r} holds taggers and classifiers; this is a language model, which {able} hold."
+        )
     if format != "bundle" and bundle.manifest.get("params", {}).get("context"):
         raise ConfigError(
             f"export format {format!r} holds a network that reads one sequence at a time; this model reads its "
@@ -131,8 +139,10 @@ def checked_options(format: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return dict(options)
 
 
-FORMATS.add("bundle", Format("a seqtag model that only answers, with smaller weights", write_bundle))
-FORMATS.add("onnx", Format("ids or strings in, tags and probabilities out, for any ONNX host", write_onnx))
+FORMATS.add("bundle", Format("a seqtag model that only answers, with smaller weights", write_bundle, language=True))
+FORMATS.add(
+    "onnx", Format("ids or strings in, tags and probabilities out, for any ONNX host", write_onnx, language=True)
+)
 FORMATS.add("saved_model", Format("strings in, tags out, for TensorFlow alone", write_saved_model, place_version))
 FORMATS.add("litert", Format("ids of a fixed length in, scores out, for phones", write_litert))
 FORMATS.add("keras", Format("the network with its weights, for those who go on in Keras", write_keras))

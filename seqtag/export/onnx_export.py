@@ -13,6 +13,7 @@ from seqtag.decoders import DECODERS, ClassDecoder, JointDecoder, TagDecoder
 from seqtag.errors import ConfigError
 from seqtag.export._onnx_decoders import decode_both, decode_classes, decode_tags
 from seqtag.export._onnx_inputs import LOOKUPS, input_type, input_width, numbered, prepared
+from seqtag.export._onnx_language import write_language_model
 from seqtag.export._onnx_signature import read_me, signature
 from seqtag.export.onnx import GraphBuilder
 from seqtag.params import Param
@@ -42,11 +43,16 @@ def write_onnx(bundle: Bundle, folder: Path, *, inputs: Inputs = "ids", probabil
         Whether a tagger gives the probabilities of its labels beside the tags; its decoding takes about half the time
         without.
 
+    A language model's graph takes ids, and has no host of its own: see `seqtag.export._onnx_language`.
+
     Raises
     ------
     ConfigError
         If a cell of the network has no ONNX operator.
     """
+    if bundle.manifest["task"] == "language_modelling":
+        write_language_model(bundle, folder, inputs)
+        return
     features = tuple(Feature.from_dict(state) for state in bundle.json("vocabulary.json"))
     decoder: Any = DECODERS[bundle.manifest["task"]](bundle.manifest, bundle.arrays("decoder.npz"))
     model = exported(bundle, features, decoder, strings=inputs == "strings", probabilities=probabilities)

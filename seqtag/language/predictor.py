@@ -79,6 +79,8 @@ class LanguagePredictor:
         self.continuous = continuous
         self.go_backwards = go_backwards
         self.manifest = manifest or {}
+        met = dict(zip(table.symbols, table.counts, strict=True))
+        self._in_lines = continuous and not met.get("\n")
 
     task = TASK
 
@@ -118,7 +120,10 @@ class LanguagePredictor:
         """
         found = bundle.manifest.get("task")
         if found != TASK:
-            raise BundleError(f"a language model is needed; this model's task is {found!r}. Open it with seqtag.load.")
+            raise BundleError(
+                f"a language model is needed; this model's task is {found!r}. Open it with seqtag.load, or use "
+                "seqtag predict."
+            )
         try:
             table = SymbolTable.from_dict(bundle.json("vocabulary.json"))
             params = bundle.manifest["params"]
@@ -212,8 +217,8 @@ class LanguagePredictor:
         """
         candidates = as_texts(candidates)
         joiner = " " if self.table.level == "words" and context else ""
-        given = len(self.table.encode(context))
-        ids = [self.table.encode(context + joiner + one) for one in candidates]
+        given = len(self._beginning(context))
+        ids = [self._beginning(context + joiner + one) for one in candidates]
         if self.go_backwards:
             ids, given = [one[::-1] for one in ids], 0
         rows = log_probabilities(self.backend, ids, len(self.table))
@@ -233,7 +238,8 @@ class LanguagePredictor:
         ndarray of float32, shape (prompts, V)
             p(symbol | prompt), columns as `symbols`; the first is the end of the text, the second what is unknown.
         """
-        ids = self._ids(as_texts(prompts))
+        ids = [self._beginning(one, i) for i, one in enumerate(as_texts(prompts))]
+        ids = [one[::-1] for one in ids] if self.go_backwards else ids
         out = np.empty((len(ids), len(self.table)), np.float32)
         for row, text in zip(out, ids, strict=True):
             row[:] = np.exp(self._read(text)[0])
@@ -316,7 +322,7 @@ class LanguagePredictor:
             )
         if not isinstance(prompt, str):
             raise DataError(f"the prompt must be a string; got {type(prompt).__name__} {prompt!r:.60}.")
-        begun = self.table.encode(prompt)
+        begun = self._beginning(prompt)
         log_p, state = self._read(begun)
         ends = not self.continuous
         if sampling.beams > 1:
@@ -340,6 +346,13 @@ class LanguagePredictor:
         """Return the ids of texts in the order in which they are read."""
         ids = [self.table.encode(text, i) for i, text in enumerate(texts)]
         return [one[::-1] for one in ids] if self.go_backwards else ids
+
+    def _beginning(self, text: Any, index: int = 0) -> np.ndarray:
+        """Return the ids of a text that may go over several lines: where texts are pieces, a line break ends one."""
+        if not self._in_lines or not isinstance(text, str):
+            return self.table.encode(text, index)
+        end = np.array([END], np.int32)
+        return np.concatenate([part for line in text.split("\n") for part in (self.table.encode(line), end)])[:-1]
 
     def _written(self, text: Any) -> list[str]:
         found = symbols_of(text, self.table.level)

@@ -17,6 +17,7 @@ from seqtag.metrics.classes import Classes, ClassReport, class_report, encode_cl
 from seqtag.metrics.confidence import SpanConfidence, ThresholdCurve, span_confidence
 from seqtag.metrics.counts import Counts, Row, SpanScores
 from seqtag.metrics.joint import JointReport, joint_report, sentence_accuracy
+from seqtag.metrics.language import LanguageReport, language_report, unigram_log_probabilities
 from seqtag.metrics.scorers import (
     CLASS_METRICS,
     JOINT_METRICS,
@@ -59,6 +60,7 @@ __all__ = [
     "JointReport",
     "JointScorer",
     "Labels",
+    "LanguageReport",
     "Metric",
     "Mode",
     "ProbabilityMetric",
@@ -77,6 +79,7 @@ __all__ = [
     "joint_report",
     "joint_scorer",
     "label_counts",
+    "language_report",
     "log_loss",
     "most_frequent_class_baseline",
     "most_frequent_label_baseline",
@@ -89,4 +92,5 @@ __all__ = [
     "span_confidence",
     "span_counts",
     "token_accuracy",
+    "unigram_log_probabilities",
 ]

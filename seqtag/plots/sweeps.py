@@ -48,6 +48,8 @@ def plot_sweep(
     metric: str = "score",
     importances: Mapping[str, float] | None = None,
     scales: Mapping[str, Scale] | None = None,
+    *,
+    percent: bool = True,
 ) -> Figure:
     """Draw the scores of a sweep, above by trial, below by the value of each parameter.
 
@@ -63,6 +65,8 @@ def plot_sweep(
         Share of the variance that each parameter explains; the most important stand first.
     scales : mapping of str to {"linear", "log", "names"}, optional
         How the values of a parameter stand on their axis; by default as numbers if they are, else side by side.
+    percent : bool
+        Whether scores are shares, which are shown in percent.
 
     Raises
     ------
@@ -71,7 +75,8 @@ def plot_sweep(
     NotInstalledError
         If there is no matplotlib.
     """
-    scores = np.array([np.nan if point.score is None else 100 * point.score for point in points], float)
+    scale, unit = (100, " %") if percent else (1, "")
+    scores = np.array([np.nan if point.score is None else scale * point.score for point in points], float)
     if not np.isfinite(scores).any():
         raise DataError(f"a sweep's picture needs a trial with a score; got {len(points)} without.")
     names = sorted(points[0].values, key=lambda name: -(importances or {}).get(name, 0.0))
@@ -80,13 +85,13 @@ def plot_sweep(
     grid = figure.add_gridspec(1 + rows, _COLUMNS, height_ratios=[_TOP, *[_HEIGHT] * rows])
     cloud = _Cloud(scores, np.array([point.pruned for point in points], bool))
     top = figure.add_subplot(grid[0, :])
-    _draw_trials(top, cloud, metric)
+    _draw_trials(top, cloud, metric, unit)
     for i, name in enumerate(names):
         axes = figure.add_subplot(grid[1 + i // _COLUMNS, i % _COLUMNS], sharey=top)
         values = [point.values[name] for point in points]
         _draw_parameter(axes, cloud, values, (scales or {}).get(name) or _scale_of(values))
         share = f"  {100 * importances[name]:.0f} %" if importances and name in importances else ""
-        label_axes(axes, y=f"{metric} (%)" if i % _COLUMNS == 0 else "")
+        label_axes(axes, y=_with_unit(metric, unit) if i % _COLUMNS == 0 else "")
         axes.set_title(f"{name}{share}", fontsize=SMALL_SIZE + 1.5, color=INK, loc="left", parse_math=False)
     return figure
 
@@ -127,7 +132,11 @@ class _Cloud:
         axes.set_ylim(*self.limits)
 
 
-def _draw_trials(axes: Axes, cloud: _Cloud, metric: str) -> None:
+def _with_unit(metric: str, unit: str) -> str:
+    return f"{metric} ({unit.strip()})" if unit else metric
+
+
+def _draw_trials(axes: Axes, cloud: _Cloud, metric: str, unit: str) -> None:
     from matplotlib.ticker import MaxNLocator
 
     style_axes(axes)
@@ -144,8 +153,8 @@ def _draw_trials(axes: Axes, cloud: _Cloud, metric: str) -> None:
     )
     axes.set_xlim(0.5, len(numbers) + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    score = f", best {cloud.scores[cloud.best]:.2f} % (trial {cloud.best + 1})" if len(complete) else ""
-    label_axes(axes, "trial", f"{metric} (%)", f"Dev {metric} of {len(numbers)} trials{score}")
+    score = f", best {cloud.scores[cloud.best]:.2f}{unit} (trial {cloud.best + 1})" if len(complete) else ""
+    label_axes(axes, "trial", _with_unit(metric, unit), f"Dev {metric} of {len(numbers)} trials{score}")
     handles, labels = axes.get_legend_handles_labels()
     kept = [(handle, label) for handle, label in zip(handles, labels, strict=True) if _is_drawn(handle)]
     axes.legend(

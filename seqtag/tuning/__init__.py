@@ -198,7 +198,7 @@ class _Sweeping:
             except KeyboardInterrupt:
                 return True
             self._write()
-            self._say(_report.line(trial, total, self._study.trials))
+            self._say(_report.line(trial, total, self._study.trials, self._study.metric))
             if trial.number < total and timeout is not None and time.monotonic() - began >= timeout:
                 self._say(f"the time is up after {trial.number} of {total} trials; run it again to go on")
                 break

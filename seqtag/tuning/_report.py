@@ -47,7 +47,7 @@ def opening(space: Space, is_default: bool, done: int, total: int, folder: Path)
     return "\n".join([*lines, f"{total} trials in {folder}{before}"])
 
 
-def line(trial: Trial, total: int, trials: SequenceOf[Trial]) -> str:
+def line(trial: Trial, total: int, trials: SequenceOf[Trial], metric: str) -> str:
     """Word one trial that has just ended."""
     head = f"trial {trial.number:>{len(str(total))}}/{total}"
     values = ", ".join(f"{short(name, trial.values)} {written(value)}" for name, value in trial.values.items())
@@ -57,7 +57,7 @@ def line(trial: Trial, total: int, trials: SequenceOf[Trial]) -> str:
     best = best_of(trials)
     mark = " *" if best is not None and best.number == trial.number else "  "
     pruned = "  pruned" if trial.state == "pruned" else ""
-    return f"{head}  dev {100 * (trial.score or 0):6.2f}{mark}  {took}{pruned}  {values}"
+    return f"{head}  dev {scale_of(metric) * (trial.score or 0):6.2f}{mark}  {took}{pruned}  {values}"
 
 
 def no_trial(trials: SequenceOf[Trial]) -> str:
@@ -70,20 +70,26 @@ def to_text(trials: SequenceOf[Trial], metric: str, importances: Mapping[str, fl
     ranked = sorted(trials, key=lambda trial: (_RANKS[trial.state], -(trial.score or 0.0), trial.number))
     names = list(trials[0].values)
     header = ["trial", metric, *(short(name, names) for name in names), "epochs", "seconds", "state"]
-    rows = [_row(trial, names) for trial in ranked[:SHOWN]]
+    rows = [_row(trial, names, metric) for trial in ranked[:SHOWN]]
     counts = {state: sum(trial.state == state for trial in trials) for state in _RANKS}
     counted = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
     mattered = ", ".join(f"{short(name, names)} {100 * share:.0f} %" for name, share in importances.items())
     best = best_of(trials)
     assert best is not None
+    reached = f"dev {metric} {_score(best, metric)}"
     return "\n".join(
         [
             render.table(rows, header),
-            f"{len(trials)} trials ({counted}); first had the configuration's own values: {_score(trials[0])}",
+            f"{len(trials)} trials ({counted}); first had the configuration's own values: {_score(trials[0], metric)}",
             f"what mattered: {mattered or f'too early to tell, with fewer than {LEAST} scores or all the same'}",
-            f"best: trial {best.number}, dev {metric} {_score(best)}. Train it: seqtag train {folder / BEST_FILE}",
+            f"best: trial {best.number}, {reached}. Train it: seqtag train {folder / BEST_FILE}",
         ]
     )
+
+
+def scale_of(metric: str) -> int:
+    """Return what a score is multiplied by where people read it: a share is shown in percent, a log-likelihood not."""
+    return 1 if metric.startswith("log-likelihood") else 100
 
 
 def short(name: str, names: Iterable[str]) -> str:
@@ -112,14 +118,14 @@ def _scale(domain: Domain) -> plots.Scale:
     return "log" if domain.log else "linear"
 
 
-def _row(trial: Trial, names: Iterable[str]) -> list[Any]:
-    score = None if trial.score is None else 100 * trial.score
+def _row(trial: Trial, names: Iterable[str], metric: str) -> list[Any]:
+    score = None if trial.score is None else scale_of(metric) * trial.score
     values = [written(trial.values[name]) for name in names]
     return [trial.number, score, *values, trial.epochs, round(trial.seconds), trial.state]
 
 
-def _score(trial: Trial) -> str:
-    return trial.state if trial.score is None else f"{100 * trial.score:.2f}"
+def _score(trial: Trial, metric: str) -> str:
+    return trial.state if trial.score is None else f"{scale_of(metric) * trial.score:.2f}"
 
 
 # --- files ------------------------------------------------------------------------------------------------------
@@ -134,7 +140,8 @@ def write(folder: Path, trials: SequenceOf[Trial], metric: str, config: Config) 
     if best is None:
         return
     path = folder / BEST_FILE
-    head = f"# The best of {len(trials)} trials: dev {metric} {_score(best)} (trial {best.number} of {folder}).\n"
+    reached = f"dev {metric} {_score(best, metric)}"
+    head = f"# The best of {len(trials)} trials: {reached} (trial {best.number} of {folder}).\n"
     _put(path, f"{head}# Run: seqtag train {path}\n\n{best_config(config, best, folder).to_yaml()}")
 
 
@@ -155,7 +162,7 @@ def draw(
     shares = {called[name]: share for name, share in importances.items()}
     scales = {called[name]: _scale(domain) for name, domain in space.domains.items()}
     try:
-        figure = plots.plot_sweep(points, metric, shares, scales)
+        figure = plots.plot_sweep(points, metric, shares, scales, percent=scale_of(metric) == 100)
         plots.save_figure(figure, folder / PICTURE_FILE)
     except NotInstalledError as error:
         say(f"no picture of the sweep: {error}")

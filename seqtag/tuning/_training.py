@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
 from seqtag.config import Config
 from seqtag.errors import DataError, TrainingError
-from seqtag.experiment import Corpora, retokenize
+from seqtag.experiment import Corpora, as_read
 
 Watch = Callable[[int, int, float], bool]
 """Gets an epoch, how many are planned, and its score; True ends training."""
@@ -50,11 +50,11 @@ class Trainer:
     def __init__(self, corpora: Corpora, seeds: int) -> None:
         self._corpora = corpora
         self._seeds = seeds
-        self._tokenized: dict[str, Corpora] = {}
+        self._read: dict[Any, Corpora] = {}
 
     def __call__(self, config: Config, watch: Watch) -> Outcome:
         """Train; ``watch`` is asked in the first training only, and if it ends that, there is no other."""
-        corpora = self._tokenized_by(config.model["tokenizer"])
+        corpora = self._read_by(config.model)
         stopped = False
 
         def ask(epoch: int, epochs: int, score: float) -> bool:
@@ -70,10 +70,11 @@ class Trainer:
         score, epochs = fmean(one.score for one in outcomes), sum(one.epochs for one in outcomes)
         return Outcome(score, epochs, outcomes[0].metric)
 
-    def _tokenized_by(self, tokenizer: str) -> Corpora:
-        if tokenizer not in self._tokenized:
-            self._tokenized[tokenizer] = {part: retokenize(one, tokenizer) for part, one in self._corpora.items()}
-        return self._tokenized[tokenizer]
+    def _read_by(self, params: Mapping[str, Any]) -> Corpora:
+        key = params.get("tokenizer")  # what else decides how a corpus is read is the same in all trials
+        if key not in self._read:
+            self._read[key] = {part: as_read(one, params) for part, one in self._corpora.items()}
+        return self._read[key]
 
 
 def _train(config: Config, corpora: Corpora, watch: Watch) -> Outcome:

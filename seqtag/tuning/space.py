@@ -68,7 +68,8 @@ def default_domains(config: Config, numeric: bool) -> dict[str, Domain]:
 
     These are the parameters that no rule of thumb settles, since they depend on the size and the noise of the data:
     rate and length of the steps' mean, the network's width and dropout, the size of a batch; for words the strength
-    of the neighbouring words' loss, for classes the pooling.
+    of the neighbouring words' loss, for classes the pooling, for language models how much of the recurrent weights is
+    left out.
     """
     units, batch = config.model["units"], config.training["batch_sequences"]
     domains: dict[str, Domain] = {
@@ -78,7 +79,9 @@ def default_domains(config: Config, numeric: bool) -> dict[str, Domain]:
         "training.batch_sequences": Choice(tuple(dict.fromkeys((max(1, batch // 2), batch, 2 * batch)))),
         "training.averaging": Choice((0.99, 0.995, 0.998, 0.999)),
     }
-    if not numeric:
+    if config.task == "language_modelling":
+        domains |= {"training.learning_rate": Range(1e-3, 1e-2, log=True), "model.weight_dropout": Range(0.0, 0.5)}
+    elif not numeric:
         domains["training.neighbour_weight"] = Range(0.0, 0.6)
     if "pooling" in config.model:
         domains["model.pooling"] = Choice(("max", "mean", "last", "attention"))

@@ -49,6 +49,7 @@ __all__ = [
     "read_parallel",
     "read_parallel_beside",
     "settled",
+    "suffix_of",
 ]
 
 READERS: Registry[Callable[..., Corpus]] = Registry("format")
