@@ -112,9 +112,8 @@ def table(rows: dict[str, list[dict[str, Any]]]) -> None:
     for part in ("dev", "test"):
         if rows["with"][0][part] is not None:
             gains = [100 * (a[part] - b[part]) for a, b in zip(rows["with"], rows["without"], strict=True)]
-            print(
-                f"gain on {part}, seed by seed: {', '.join(f'{gain:+.2f}' for gain in gains)}; mean {statistics.mean(gains):+.2f}"
-            )
+            each = ", ".join(f"{gain:+.2f}" for gain in gains)
+            print(f"gain on {part}, seed by seed: {each}; mean {statistics.mean(gains):+.2f}")
 
 
 def spread(found: list[dict[str, Any]], part: str) -> str:

@@ -25,6 +25,7 @@ from seqtag.data.corpus import Corpus, Sequence
 from seqtag.data.download import files_of
 from seqtag.data.embeddings import published
 from seqtag.data.generated import make_commands, make_tagging
+from seqtag.data.logs import make_logs
 from seqtag.data.memory import make_memory
 from seqtag.data.python_code import ROLES, standard_library, take
 from seqtag.data.python_text import PARTS, take_text
@@ -55,6 +56,7 @@ __all__ = [
     "load_python_code",
     "load_python_text",
     "make_commands",
+    "make_logs",
     "make_memory",
     "make_signals",
     "make_tagging",
@@ -415,6 +417,7 @@ _LOADERS: dict[str, Callable[..., Corpora]] = {
     "digits": load_digits,
     "tagging": make_tagging,
     "commands": make_commands,
+    "logs": make_logs,
     "signals": make_signals,
     "memory": make_memory,
     "ud_english_ewt": fetch_ud_english_ewt,

@@ -41,6 +41,7 @@ LEVELS = {
     "flow": 2,
     "jobs": 2,
     "scored": 2,
+    "shading": 2,
     "thresholds": 2,
     "known": 3,
     "language": 3,

@@ -6,6 +6,7 @@ import inspect
 import io
 import json
 import logging
+import re
 import threading
 import zipfile
 from collections import Counter
@@ -350,6 +351,9 @@ def test_a_local_folder_that_is_none_is_refused(tmp_path, monkeypatch):
         ("memory", {"task": ["copy"]}, r"task must be one of recall, copy, adding; got \['copy'\]\."),
         ("memory", {"lag": 0}, r"lag must be an int of at least 1; got 0\."),
         ("memory", {"sequences": 1.5}, r"sequences must be an int of at least 1; got 1\.5\."),
+        ("logs", {"anomalies": 0}, r"anomalies must be a share above 0 and below 1; got 0\."),
+        ("logs", {"anomalies": True}, r"anomalies must be a share above 0 and below 1; got True\."),
+        ("logs", {"sequences": 0}, r"sequences must be an int of at least 1; got 0\."),
         ("digits", {"size": 3}, r"options of data set 'digits' must be among none at all; got 'size'\."),
         ("python_code", {"tokens": 10}, r"tokens must be an int of at least 1000, or None; got 10\."),
         ("python_code", {"tokens": True}, r"tokens must be an int of at least 1000, or None; got True\."),
@@ -426,6 +430,36 @@ def test_generated_corpora_have_classes_sizes_and_are_repeatable():
     assert {s: len(c) for s, c in datasets.make_tagging(sequences=1, vocabulary=4).items()} == dict.fromkeys(made, 1)
     pinned = "4b55845303a4038e3fb56148b3b6c171a8d9e21aa7e6d4a982559761cb022c62"
     assert datasets.corpus_digest(datasets.make_tagging()) == pinned
+
+
+def test_log_lines_are_normal_in_training_and_anomalous_in_some_way_otherwise():
+    logs = datasets.make_logs(sequences=1200, anomalies=0.3)
+    assert {split: len(corpus) for split, corpus in logs.items()} == {"train": 1200, "dev": 300, "test": 300}
+    assert logs == datasets.make_logs(sequences=1200, anomalies=0.3)
+    assert logs["train"] != datasets.make_logs(sequences=1200, anomalies=0.3, random_state=1)["train"]
+    assert {line.label for line in logs["train"]} == {"normal"}
+    kinds = Counter(line.label for line in [*logs["dev"], *logs["test"]])
+    assert set(kinds) == {"normal", "attack", "failure", "garbled", "cut", "combination", "number"}
+    assert 0.2 < 1 - kinds["normal"] / 600 < 0.4
+    for line in logs["train"]:
+        assert tuple(line.text[start:end] for start, end in line.offsets) == line.tokens == tuple(line.text.split())
+
+
+def test_each_kind_of_anomaly_breaks_what_normal_lines_keep():
+    lines = [line for corpus in datasets.make_logs(sequences=1200, anomalies=0.4).values() for line in corpus]
+    took = {line.label: [] for line in lines}
+    requests = {line.label: set() for line in lines}
+    for line in lines:
+        if found := re.search(r'"(\w+) (/[^" ]*)".* (\d+)ms$', line.text):
+            path = re.sub(r"(?<=/)\d+$|(?<=app\.)[0-9a-f]{8}", "#", found[2])
+            requests[line.label].add((found[1], path))
+            took[line.label].append(int(found[3]))
+    assert max(took["normal"]) < 400 <= min(took["number"])
+    assert requests["number"] <= requests["normal"]
+    assert not requests["combination"] & requests["normal"]
+    assert {path for _, path in requests["combination"]} <= {path for _, path in requests["normal"]}
+    parts = {word for line in lines if line.label == "normal" for word in line.tokens}
+    assert all(line.tokens[1] not in parts for line in lines if line.label == "failure" and "kernel" in line.text)
 
 
 # --- Python's own code ----------------------------------------------------------------------------------------

@@ -182,6 +182,36 @@ class TestRank:
         row = words.log_probabilities(["the cat sat on the mat"])[0]
         assert found[0].log_probability == pytest.approx(row[3:].sum(), abs=1e-5)
 
+    def test_the_end_counts_where_it_is_asked_for(self, words):
+        (whole,), (open_,) = (words.rank(["on the mat"], "the cat sat", ends=ends) for ends in (True, False))
+        row = words.log_probabilities(["the cat sat on the mat"])[0]
+        assert (whole.symbols, open_.symbols) == (4, 3)
+        assert whole.log_probability - open_.log_probability == pytest.approx(row[-1], abs=1e-5)
+
+    def test_next_words_have_the_probabilities_of_predict_next(self, words):
+        following = dict(zip(words.symbols_, np.log(words.predict_next(["the cat"])[0]), strict=True))
+        found = words.rank(["sat", "dog", "mat"], "the cat", ends=False)
+        assert found[0].text == "sat"
+        for one in found:
+            assert one.log_probability == pytest.approx(following[one.text], abs=1e-4)
+
+    def test_the_mean_of_a_symbol_spares_long_candidates(self, words):
+        candidates = ["sat", "sat on the mat"]
+        plain = words.rank(candidates, "the cat", ends=False)
+        by_mean = words.rank(candidates, "the cat", ends=False, normalize=True)
+        assert [one.text for one in plain] == candidates
+        assert sorted(by_mean) == sorted(plain)
+        assert [one.mean for one in by_mean] == sorted((one.mean for one in plain), reverse=True)
+        assert by_mean[0].mean == by_mean[0].log_probability / by_mean[0].symbols
+        assert words.rank([""], "the cat", ends=False) == [("", 0.0, 0)]
+
+    def test_backwards_ranks_whole_texts(self, models):
+        found = models["backwards"].rank(["sat", "mat the on"], "the cat")
+        row = models["backwards"].log_probabilities(["the cat sat"])[0]
+        assert {one.text: one.log_probability for one in found}["sat"] == pytest.approx(row.sum(), abs=1e-5)
+        with pytest.raises(DataError, match="ranks whole texts only"):
+            models["backwards"].rank(["sat"], "the cat", ends=False)
+
     def test_surprisal_names_what_is_unknown(self, words):
         found = words.surprisal(["the zebra sat"])[0]
         assert [(one.symbol, one.known) for one in found] == [

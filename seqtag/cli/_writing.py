@@ -126,13 +126,13 @@ def rank(
         candidates = list(text or _candidates(str(file), format, set_ or []))
         if not candidates:
             raise DataError(f"{'standard input' if file == '-' else file} must hold at least one text; it has none.")
-        sizes = {one: len(predictor.table.encode(one)) + 1 for one in candidates}
-        found = [(one, log_p, log_p / sizes[one]) for one, log_p in predictor.rank(candidates, context)]
-    found.sort(key=lambda row: (row[2] if mean else row[1]) * (1 if least else -1))
+        found = predictor.rank(candidates, context, normalize=mean)
+    if least:
+        found.reverse()
     with open_output(None) as out:
-        for row in found[:limit]:
-            fields = dict(zip(("text", "log_probability", "mean"), row, strict=True))
-            out.write(_json(fields) if as_json else f"{row[2 if mean else 1]:.4f}\t{row[0]}\n")
+        for one in found[:limit]:
+            fields = {"text": one.text, "log_probability": one.log_probability, "mean": one.mean}
+            out.write(_json(fields) if as_json else f"{one.mean if mean else one.log_probability:.4f}\t{one.text}\n")
 
 
 def _read_prompt() -> str:

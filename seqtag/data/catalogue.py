@@ -158,6 +158,16 @@ _add(
     revision="that of seqtag",
 )
 _add(
+    "logs",
+    "Generated log lines",
+    "telling unusual lines; classification of lines",
+    "made up",
+    licence="Apache-2.0, as seqtag",
+    citation="none needed",
+    source="seqtag.datasets.make_logs",
+    revision="that of seqtag",
+)
+_add(
     "signals",
     "Generated measurements",
     "tagging and classification of numbers",

@@ -15,6 +15,7 @@ import numpy as np
 from seqtag.backends import CarryingBackend, OnnxBackend
 from seqtag.bundle import Bundle
 from seqtag.data.lookup import UNKNOWN
+from seqtag.data.surprisal import Surprisal
 from seqtag.data.symbols import END, END_MARK, SymbolTable, as_texts, symbols_of
 from seqtag.errors import BundleError, DataError
 from seqtag.language.generation import Sampling, beam_search, sampled, spelled, until
@@ -23,29 +24,27 @@ from seqtag.language.reading import log_probabilities, read_windows
 TASK = "language_modelling"
 
 
-class Surprisal(NamedTuple):
-    """How unexpected a symbol of a text was.
+class Ranked(NamedTuple):
+    """A candidate of `LanguagePredictor.rank`.
 
     Parameters
     ----------
-    symbol : str
-        The word, character or byte; ``<eos>`` where the text ends.
-    bits : float
-        -log2 p(symbol | what came before).
-    known : bool
-        Whether the model knows the symbol; if not, the bits are those of "something unknown".
+    text : str
+        The candidate.
+    log_probability : float
+        log p(candidate | context), natural.
+    symbols : int
+        Over how many symbols it is the sum, the end of the text among them where it counts.
     """
-
-    symbol: str
-    bits: float
-    known: bool
-
-
-class Ranked(NamedTuple):
-    """A candidate and its log-probability, natural."""
 
     text: str
     log_probability: float
+    symbols: int = 1
+
+    @property
+    def mean(self) -> float:
+        """The mean log-probability of a symbol; 0 of a candidate without symbols."""
+        return self.log_probability / max(1, self.symbols)
 
 
 class LanguagePredictor:
@@ -189,7 +188,15 @@ class LanguagePredictor:
         return -self.score(texts) / float(np.log(2))
 
     def surprisal(self, texts: Iterable[Any]) -> list[list[Surprisal]]:
-        """Return how unexpected each symbol of each text was, and its end."""
+        """Return how unexpected each symbol of each text was, and its end, in the order in which the model reads.
+
+        `seqtag.plots.plot_surprisal` draws it, `seqtag.shading` shades the text by it.
+
+        Parameters
+        ----------
+        texts : iterable
+            As for `log_probabilities`.
+        """
         texts = as_texts(texts)
         out = []
         for text, ids, row in zip(texts, self._ids(texts), self.log_probabilities(texts), strict=True):
@@ -200,30 +207,47 @@ class LanguagePredictor:
             out.append(found)
         return out
 
-    def rank(self, candidates: Iterable[str], context: str = "") -> list[Ranked]:
+    def rank(
+        self, candidates: Iterable[str], context: str = "", *, ends: bool = True, normalize: bool = False
+    ) -> list[Ranked]:
         """Sort candidates by how probable they are, the most probable first.
 
         Parameters
         ----------
         candidates : iterable of str
-            What may follow the context; each ends the text.
+            What may follow the context.
         context : str
-            What is given.
+            What is given, and not scored.
+        ends : bool
+            Whether the text ends behind a candidate: the end then is a symbol that counts. If not, the candidate is the
+            beginning of what follows.
+        normalize : bool
+            Whether to sort by the mean of a symbol, so that a long candidate is not the less probable for its length.
 
         Returns
         -------
         list of Ranked
-            Each with log p(candidate and the end | context).
+            Each with log p(candidate | context), that of the end added where it counts.
+
+        Raises
+        ------
+        DataError
+            If something is no text; or a model that reads texts from their ends is asked for candidates that do not
+            end them.
         """
+        if self.go_backwards and not ends:
+            raise DataError("this model reads texts from their ends, and ranks whole texts only: leave out ends=False.")
         candidates = as_texts(candidates)
         joiner = " " if self.table.level == "words" and context else ""
         given = len(self._beginning(context))
-        ids = [self._beginning(context + joiner + one) for one in candidates]
+        ids = [self._beginning(context + joiner + one, i) for i, one in enumerate(candidates)]
         if self.go_backwards:
             ids, given = [one[::-1] for one in ids], 0
-        rows = log_probabilities(self.backend, ids, len(self.table))
-        found = [Ranked(t, float(row[given:].sum(dtype=np.float64))) for t, row in zip(candidates, rows, strict=True)]
-        return sorted(found, key=lambda one: -one.log_probability)
+        rows = [row[given : None if ends else -1] for row in log_probabilities(self.backend, ids, len(self.table))]
+        found = [
+            Ranked(text, float(row.sum(dtype=np.float64)), len(row)) for text, row in zip(candidates, rows, strict=True)
+        ]
+        return sorted(found, key=lambda one: -(one.mean if normalize else one.log_probability))
 
     def predict_next(self, prompts: Iterable[Any]) -> np.ndarray:
         """Return the distribution over what comes next.

@@ -24,6 +24,7 @@ from seqtag.plots.style import (
     new_figure,
     save_figure,
 )
+from seqtag.plots.surprisal import plot_surprisal
 from seqtag.plots.sweeps import Scale, SweepPoint, plot_sweep
 from seqtag.plots.thresholds import plot_threshold_curve
 from seqtag.plots.traces import plot_memory, plot_trace
@@ -53,6 +54,7 @@ __all__ = [
     "plot_memory",
     "plot_memory_span",
     "plot_reliability",
+    "plot_surprisal",
     "plot_sweep",
     "plot_threshold_curve",
     "plot_trace",

@@ -264,17 +264,23 @@ class LanguageModel(FittedEstimator):
         """Return how unexpected each symbol of each text was, in bits."""
         return self.predictor_.surprisal(texts)
 
-    def rank(self, candidates: Iterable[str], context: str = "") -> list[Ranked]:
+    def rank(
+        self, candidates: Iterable[str], context: str = "", *, ends: bool = True, normalize: bool = False
+    ) -> list[Ranked]:
         """Sort what may follow a context by its probability, see `LanguagePredictor.rank`.
 
         Parameters
         ----------
         candidates : iterable of str
-            What may follow the context; each ends the text.
+            What may follow the context.
         context : str
             What is given.
+        ends : bool
+            Whether the text ends behind a candidate, and the end counts.
+        normalize : bool
+            Whether to sort by the mean of a symbol.
         """
-        return self.predictor_.rank(candidates, context)
+        return self.predictor_.rank(candidates, context, ends=ends, normalize=normalize)
 
     def predict_next(self, prompts: Iterable[Any]) -> np.ndarray:
         """Return p(symbol | prompt), shape (prompts, V), columns as `symbols_`."""
