@@ -50,10 +50,14 @@ def truncated(
     chances = np.exp(scores)
     chances /= chances.sum()
     if top_p is not None and top_p < 1:
-        order = np.argsort(-chances, kind="stable")
+        # Choices below (1 - top_p) / V add up to less than what may be cut off, and need not be sorted.
+        likely = np.flatnonzero(chances >= (1 - top_p) / len(chances))
+        order = likely[np.argsort(-chances[likely], kind="stable")]
         before = np.cumsum(chances[order]) - chances[order]
-        chances[order[before >= top_p]] = 0.0
-        chances /= chances.sum()
+        kept = order[before < top_p]
+        cut = np.zeros_like(chances)
+        cut[kept] = chances[kept] / chances[kept].sum()
+        return cut
     return chances
 
 
