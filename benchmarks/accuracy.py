@@ -9,6 +9,7 @@ on dev (``--dev-only`` never reads test); test is read once, at the end. The tim
 building, tracing, training, dev scoring, export.
 
 A row of a joint tagger is its sentence accuracy, every label and the intent right; the lines below it are its parts.
+A row of a language model is its perplexity, below it the bits a symbol.
 
 Beside a classifier of texts stands TF-IDF with logistic regression (scikit-learn) on the same parts, in the same run:
 word unigrams and bigrams, or of characters one to four within words, with the C of 1, 3, 10, 30 that is best on dev.
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -46,6 +48,9 @@ ROWS = (
     "atis",
     "snips",
     "commands",
+    "ptb",
+    "shakespeare",
+    "python_text",
 )
 ANALYZERS = {"trec": "word", "sst2": "word", "nsmc": "char_wb"}  # of the TF-IDF beside it
 
@@ -95,7 +100,7 @@ def run(row: str, seed: int, overrides: list[str], dev_only: bool) -> dict[str, 
 
     config = replace(load_config(CONFIGS / f"{row}.yaml", overrides), seed=seed)
     read = experiment.read_corpora(config.data, config.task)
-    corpora = {name: experiment.retokenize(corpus, config.model["tokenizer"]) for name, corpus in read.items()}
+    corpora = {name: experiment.as_read(corpus, config.model) for name, corpus in read.items()}
     began = time.perf_counter()
     estimator = config.estimator().fit(corpora["train"], validation_data=corpora["dev"])
     seconds = time.perf_counter() - began
@@ -108,6 +113,10 @@ def run(row: str, seed: int, overrides: list[str], dev_only: bool) -> dict[str, 
         "speed": statistics.median(history["tokens_per_second"]),
         "epochs": len(history["loss"]),
     }
+    if config.task == "language_modelling":
+        result["perplexity"] = [None if one is None else math.exp(-one) for one in (result["dev"], result["test"])]
+        bits = [None if one is None else -one / math.log(2) / 100 for one in (result["dev"], result["test"])]
+        result["parts"] = {"bits a symbol": bits}
     if config.task == "joint":
         reports = [None if one is None else estimator.report(one).main_scores for one in scored]
         names = [name for name in reports[0] if name != "sentence accuracy"]
@@ -153,6 +162,8 @@ def tfidf(parts: dict[str, Any], analyzer: str, dev_only: bool) -> dict[str, Any
 def line(row: str, results: list[dict[str, Any]]) -> str:
     """Lay one row out: means and standard deviations of the scores, in percent."""
     columns = [spread([r[split] for r in results]) for split in ("dev", "test")]
+    if "perplexity" in results[0]:
+        columns = [spread([r["perplexity"][i] and r["perplexity"][i] / 100 for r in results]) for i in (0, 1)]
     seconds = statistics.mean(r["seconds"] for r in results)
     speed = statistics.median(r["speed"] for r in results)
     known = results[0].get("baseline")
