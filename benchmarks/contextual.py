@@ -1,7 +1,8 @@
-"""What the memory of character language models is worth to a tagger that has few labels: CoNLL-2000, a tenth of them.
+"""What the memory of language models is worth to a tagger that has few labels: CoNLL-2000, a tenth of them.
 
-    python benchmarks/contextual.py              five seeds
-    python benchmarks/contextual.py --dev-only   test is not read
+    python benchmarks/contextual.py                      models of words, five seeds
+    python benchmarks/contextual.py --level characters   models of characters
+    python benchmarks/contextual.py --dev-only           test is not read
 
 Two language models, one that reads forward and one from the end, learn from the text of train and dev alone. Then the
 same tagger is trained on every tenth sentence of train, with their states as one more encoder and without, from the
@@ -17,6 +18,19 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "words": {"units": 200, "dropout": 0.4, "epochs": 10, "batch_sequences": 16, "sampled": 1000},
+    "characters": {
+        "units": 256,
+        "embedding": 64,
+        "tied": False,
+        "dropout": 0.1,
+        "epochs": 5,
+        "steps": 100,
+    },
+}
+"""Of the language models, by what they read."""
 
 
 def main() -> None:
@@ -47,8 +61,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=5, help="how many seeds of the tagger")
     parser.add_argument("--offset", type=int, default=0, help="which tenth of the sentences has labels")
     parser.add_argument("--models", help="folder to keep the language models in, and to take them from")
-    parser.add_argument("--units", type=int, default=400, help="width of a language model")
-    parser.add_argument("--lm-epochs", type=int, default=6, help="passes of a language model")
+    parser.add_argument("--level", choices=sorted(OPTIONS), default="words", help="what the language models read")
     parser.add_argument("--epochs", type=int, default=25, help="passes of a tagger")
     parser.add_argument("--dropout", type=float, default=0.5, help="of the tagger")
     parser.add_argument("--dev-only", action="store_true", help="do not read the test part")
@@ -59,28 +72,17 @@ def language_model(whole: Any, dev: Any, folder: Path, way: str, arguments: argp
     """Train a character model on text alone, unless it is there."""
     from seqtag import LanguageModel
 
-    path = folder / f"charlm_{way}_{arguments.units}_{arguments.lm_epochs}"
+    path = folder / f"{arguments.level}_{way}"
     if path.exists():
         return path
-    model = LanguageModel(
-        level="characters",
-        units=arguments.units,
-        embedding=64,
-        tied=False,
-        go_backwards=way == "backward",
-        epochs=arguments.lm_epochs,
-        steps=100,
-        batch_sequences=32,
-        dropout=0.1,
-        random_state=0,
-        verbose=1,
-    )
+    options = OPTIONS[arguments.level]
+    model = LanguageModel(level=arguments.level, go_backwards=way == "backward", random_state=0, verbose=1, **options)
     began = time.perf_counter()
     texts = [" ".join(sequence.tokens) for sequence in whole]
     model.fit(texts, validation_data=texts[-len(dev) :])
     bits = model.bits_per_symbol(texts[-len(dev) :])
     seconds = time.perf_counter() - began
-    print(f"language model, {way}: {bits:.3f} bits a character of dev, which it has read; {seconds:.0f} s", flush=True)
+    print(f"language model, {way}: {bits:.3f} bits a symbol of dev, which it has read; {seconds:.0f} s", flush=True)
     model.save(path)
     return path
 
