@@ -405,7 +405,9 @@ def test_the_json_schema_has_ranges_and_names():
     encoders, auto = model["encoders"]["anyOf"]
     assert auto == {"enum": ["auto"]}
     bare, *mappings = encoders["items"]["anyOf"]
-    assert set(ENCODERS) - set(bare["enum"]) == {"column", "embeddings", "gazetteer", "vectors"}, "which need a name"
+    assert set(ENCODERS) - set(bare["enum"]) == {"column", "embeddings", "gazetteer", "lm", "vectors"}, (
+        "which need a name"
+    )
     assert [rule["title"] for rule in mappings] == list(ENCODERS)
 
 

@@ -253,8 +253,8 @@ def test_two_columns_are_two_encoders():
 
 
 def test_every_encoder_is_tried_above():
-    of_numbers = {"frames", "vectors"}  # see test_numeric.py
-    assert {parse_choice(choice)[0] for choice in CHOICES} | of_numbers == set(ENCODERS)
+    elsewhere = {"frames", "vectors", "lm"}  # see test_numeric.py and test_states.py
+    assert {parse_choice(choice)[0] for choice in CHOICES} | elsewhere == set(ENCODERS)
 
 
 def test_ngrams_read_each_token_with_those_that_follow():
