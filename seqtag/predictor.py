@@ -28,6 +28,7 @@ from seqtag.errors import BundleError, DataError, SeqtagError
 from seqtag.flow import Progress, in_chunks, one_by_one, packed, unpacked
 from seqtag.jobs import check_jobs, in_processes
 from seqtag.known import Known, ids_of_own, known_ids
+from seqtag.language import TASK
 from seqtag.language.states import TokenStates, attached, states_of
 from seqtag.online import LabelledToken, check_online, label_online
 from seqtag.opening import open_backend, weights_of
@@ -157,7 +158,7 @@ class Predictor:
         BundleError
             If its files do not fit together.
         """
-        if bundle.manifest.get("task") == "language_modelling":
+        if bundle.manifest.get("task") == TASK:
             raise BundleError(
                 "this is a language model, which labels nothing; open it with seqtag.load, or use seqtag generate, "
                 "seqtag rank and seqtag evaluate."

@@ -14,6 +14,7 @@ import numpy as np
 
 from seqtag.backends import CarryingBackend, OnnxBackend
 from seqtag.bundle import Bundle
+from seqtag.data.lanes import stream_of
 from seqtag.data.lookup import UNKNOWN
 from seqtag.data.surprisal import Surprisal
 from seqtag.data.symbols import END, END_MARK, SymbolTable, as_texts, symbols_of
@@ -154,9 +155,7 @@ class LanguagePredictor:
         ids = self._ids(as_texts(texts))
         if not self.continuous or not ids:
             return log_probabilities(self.backend, ids, len(self.table))
-        end = np.array([END], np.int32)
-        stream = np.concatenate([part for text in ids for part in (text, end)])[:-1]
-        (found,) = log_probabilities(self.backend, [stream], len(self.table))
+        (found,) = log_probabilities(self.backend, [stream_of(ids)[1:-1]], len(self.table))
         return np.split(found, np.cumsum([len(text) + 1 for text in ids])[:-1])
 
     def score(self, texts: Iterable[Any]) -> float:
@@ -375,8 +374,7 @@ class LanguagePredictor:
         """Return the ids of a text that may go over several lines: where texts are pieces, a line break ends one."""
         if not self._in_lines or not isinstance(text, str):
             return self.table.encode(text, index)
-        end = np.array([END], np.int32)
-        return np.concatenate([part for line in text.split("\n") for part in (self.table.encode(line), end)])[:-1]
+        return stream_of([self.table.encode(line, index) for line in text.split("\n")])[1:-1]
 
     def _written(self, text: Any) -> list[str]:
         found = symbols_of(text, self.table.level)
