@@ -106,6 +106,14 @@ def test_windows_carry_the_state_as_the_answering_graph_does():
     assert found == pytest.approx(model.score(texts), abs=1e-5)
 
 
+def test_a_pass_begins_anew_whatever_was_read_before():
+    model = build_language_model([symbols_spec(9, 6)], stack=Stack(units=6, direction="forward"), lanes=2)
+    score, data = LaneScorer(model), LaneBatches(TEXTS, 2, 5, True)
+    first = score(data.ordered())
+    assert np.abs(np.asarray(model.get_layer("carried").state)).max() > 0
+    assert score(data.ordered()) == first
+
+
 def test_weights_are_left_out_in_training_alone_and_for_a_whole_window():
     stack = Stack(units=6, direction="forward", weight_dropout=0.5)
     model = build_language_model([symbols_spec(9, 6)], stack=stack, lanes=2, dropout=0.0)

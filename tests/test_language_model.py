@@ -244,6 +244,13 @@ class TestEstimator:
         assert len(model.history_["score"]) == 2
         assert model.history_["score"][model.history_["best_epoch"]] == max(model.history_["score"])
 
+    @pytest.mark.parametrize("continuous", [True, False])
+    def test_what_is_held_out_is_the_end_of_one_text_and_drawn_from_many(self, continuous):
+        texts = [f"{i} a" for i in range(40)]
+        kept, held = small(continuous=continuous, validation_fraction=0.25)._split(texts, None, 0)
+        assert sorted(kept + held) == sorted(texts) and len(held) == 10
+        assert (held == texts[-10:]) == continuous
+
     def test_takes_a_corpus_and_lists_of_words(self, words):
         lists = [text.split() for text in TEXTS]
         assert small().fit(lists).score(FEW) == words.score(FEW)
